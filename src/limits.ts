@@ -1,0 +1,88 @@
+/**
+ * Every cap and every default duration, each with its reason. Units are last in the name.
+ * A number that all members must share is part of the group id (`SHARED`).
+ */
+
+/** Wire: what one peer can make this process hold. */
+export const WIRE = {
+  /** One encrypted frame; Noise messages are at most 65,535 bytes (Noise §3), a round number below it. */
+  frameBytesMax: 64 * 1024 - 1,
+  /** One message of a proven peer, joined from its frames. */
+  messageBytesMax: 16 * 1024 * 1024,
+  /** One message of a peer that has not proven itself: a handshake with some hundred entries fits. */
+  unprovenMessageBytesMax: 64 * 1024,
+  /** What may wait to be sent on one link; past it raft messages are dropped, user messages refused. */
+  linkQueueBytesMax: 16 * 1024 * 1024,
+  /** Links that are between accept and proof, per node: silence must not hold all slots. */
+  unprovenLinksMax: 256,
+  dialTimeoutMs: 2_000,
+  handshakeTimeoutMs: 2_000,
+  /** How long a close waits for the peer to close its end before the socket is cut. */
+  closeTimeoutMs: 1_000,
+} as const
+
+/** Bonds: SEMANTICS of one connection between two members. */
+export const BOND = {
+  handshakeStepTimeoutMs: 2_000,
+  livenessIntervalMs: 500,
+  livenessJitterMs: 150,
+  missedMax: 10,
+  redialMinMs: 100,
+  redialMaxMs: 30_000,
+  /** Steady for this long: the next redial starts from `redialMinMs` again. */
+  redialResetMs: 10_000,
+  syncAttemptsMax: 3,
+} as const
+
+/** Discovery: the signed catalog. */
+export const DISCOVERY = {
+  entryBytesMax: 16 * 1024,
+  entriesMax: 4_096,
+  hiddenAfterMs: 300_000,
+  purgedAfterMs: 600_000,
+  futureMaxMs: 50_000,
+  announceIntervalMs: 45_000,
+  announceJitter: 0.5,
+  announceFanout: 3,
+  exchangeTimeoutMs: 2_000,
+  /** Bootstrap addresses are asked again, with this pause, until one answers. */
+  bootstrapRetryMs: 1_000,
+} as const
+
+/** Consensus timing: all members share it, so it is part of the group id. */
+export const RAFT_TIMING = {
+  electionTimeoutMs: 2_000,
+  electionJitterMs: 500,
+  heartbeatIntervalMs: 500,
+  /** A lost bond to the leader is only a hint: ask for pre-votes after this pause. */
+  hintPauseMinMs: 10,
+  hintPauseMaxMs: 50,
+  /** Granularity of the machine's clock. */
+  tickMs: 50,
+} as const
+
+export interface RaftTiming {
+  readonly electionTimeoutMs: number
+  readonly electionJitterMs: number
+  readonly heartbeatIntervalMs: number
+}
+
+/** Consensus caps. */
+export const RAFT = {
+  /** Entries of one AppendEntries, by bytes; large enough to amortise, small enough to interleave. */
+  appendBytesMax: 256 * 1024,
+  appendEntriesMax: 4_096,
+  /** Bytes sent to one follower and not yet acknowledged. */
+  inFlightBytesMax: 4 * 1024 * 1024,
+  inFlightMessagesMax: 64,
+  /** Client commands this member holds until they are answered. */
+  waitingCommandsMax: 65_536,
+  waitingBytesMax: 64 * 1024 * 1024,
+  /** Log bytes a leader holds uncommitted before it answers `Busy`. */
+  uncommittedBytesMax: 64 * 1024 * 1024,
+  commandBytesMax: 1024 * 1024,
+  executeTimeoutMs: 10_000,
+  /** A command without an answer is offered again after this; its session makes that harmless. */
+  resendMs: 1_000,
+  sessionsMax: 4_096,
+} as const

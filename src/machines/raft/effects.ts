@@ -1,0 +1,59 @@
+/**
+ * What the raft machine wants done outside, as XState actions with params; bound to real actors by
+ * `raftMachine.provide()` in `actors/raft.ts`, and to a recorder in tests.
+ *
+ * Effects are ordered. `persist` numbers each write; a `send` names in `after` the write that must be on disk before it may
+ * leave (0: none). A leader's AppendEntries waits for its term, not for its own entries (Thesis §10.2.1); everything else waits for
+ * every write before it. The disk's answer comes back as `raft.persisted { number }`.
+ */
+import type { PeerId } from '../../identity/keys.ts'
+import type { Entry, FormationId, LogIndex, Proposal, RaftMessage, Term } from './messages.ts'
+
+/** What a member must never forget (Raft figure 2), and the first configuration it has bound itself to. */
+export interface HardState {
+  readonly term: Term
+  readonly votedFor: PeerId | null
+  readonly formation: Formation
+}
+
+/** How far this member is on the way to its first configuration. `refused` answers are for ever. */
+export interface Formation {
+  readonly status: 'none' | 'accepted' | 'formed'
+  /** The accepted proposal, or the log this member holds. */
+  readonly id: FormationId | null
+  /** The voters of the accepted proposal; empty where there is none. */
+  readonly voters: readonly PeerId[]
+  readonly refused: readonly FormationId[]
+}
+
+/** One write: the log is cut after `from - 1` and continued with `entries`. */
+export interface Persist {
+  readonly number: number
+  readonly hardState: HardState | null
+  readonly from: LogIndex
+  readonly entries: readonly Entry[]
+}
+
+/** One message to each of `to`. It leaves only once write number `after` is on disk. */
+export interface Send {
+  readonly to: readonly PeerId[]
+  readonly message: RaftMessage
+  readonly after: number
+}
+
+/** These entries, the first at index `from`, are committed: apply them in order. */
+export interface Apply {
+  readonly from: LogIndex
+  readonly entries: readonly Entry[]
+}
+
+/** Answers to local requests, and news for the group. */
+export type Respond =
+  /** Read `id` may be answered once index `index` is applied here. */
+  | { readonly kind: 'readReady'; readonly id: number; readonly index: LogIndex }
+  /** Read `id` reached no leader or the leader lost its place: ask again. */
+  | { readonly kind: 'readLost'; readonly id: number }
+  /** No leader is known, or it holds too much uncommitted: offer these again later. */
+  | { readonly kind: 'refused'; readonly proposals: readonly Proposal[]; readonly code: 'NoLeader' | 'Busy' }
+  /** A peer holds the log of another formation. */
+  | { readonly kind: 'rivalGroup'; readonly peer: PeerId; readonly formation: FormationId }

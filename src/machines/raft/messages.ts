@@ -1,0 +1,171 @@
+/**
+ * The messages of consensus, named as in the Raft paper and thesis, and the entries of the log. The sender of a message
+ * is the bond it came over, so no message names one. Bytes on the wire are `transport/codec.ts`'s business.
+ */
+import type { PeerId } from '../../identity/keys.ts'
+
+declare const brand: unique symbol
+/** A Raft term; 0 before anything was formed. */
+export type Term = number & { readonly [brand]: 'Term' }
+/** A position in the log; the first entry has index 1, 0 stands before it. */
+export type LogIndex = number & { readonly [brand]: 'LogIndex' }
+/** Names the log of one formed group: 32 hex digits, chosen by the proposer of its first configuration. */
+export type FormationId = string & { readonly [brand]: 'FormationId' }
+
+/** Who votes and who only follows. Both lists are in peer-id order and share no member. */
+export interface Configuration {
+  readonly voters: readonly PeerId[]
+  readonly learners: readonly PeerId[]
+}
+
+interface EntryHead {
+  readonly term: Term
+  /** Wall-clock milliseconds of the leader that took it. */
+  readonly timeMs: number
+}
+/** A new leader's first entry (Raft §8): what it commits before it counts older terms. */
+export interface NoopEntry extends EntryHead {
+  readonly kind: 'noop'
+}
+/** A configuration; in force as soon as it is in the log (Raft §6). The first entry of every log is one. */
+export interface ConfigurationEntry extends EntryHead {
+  readonly kind: 'configuration'
+  readonly configuration: Configuration
+}
+/** Opens a client session (Thesis §6.3); the session's id is this entry's index, the nonce tells its opener. */
+export interface SessionEntry extends EntryHead {
+  readonly kind: 'session'
+  readonly nonce: string
+}
+/** A command of a session. Answers up to and including `acknowledged` have arrived and may be forgotten. */
+export interface CommandEntry extends EntryHead {
+  readonly kind: 'command'
+  readonly session: number
+  readonly sequence: number
+  readonly acknowledged: number
+  readonly command: Uint8Array
+}
+export type Entry = NoopEntry | ConfigurationEntry | SessionEntry | CommandEntry
+
+/** What a member asks the leader to append: an entry that has no term and time yet. */
+export type Proposal =
+  | { readonly kind: 'session'; readonly nonce: string }
+  | {
+      readonly kind: 'command'
+      readonly session: number
+      readonly sequence: number
+      readonly acknowledged: number
+      readonly command: Uint8Array
+    }
+
+/** Thesis §9.6. `term` is the term the sender would campaign in; it has not adopted it. */
+export interface PreVote {
+  readonly type: 'PreVote'
+  readonly term: Term
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+}
+/** `term`: of the request where granted, else the voter's own. */
+export interface PreVoteResponse {
+  readonly type: 'PreVoteResponse'
+  readonly term: Term
+  readonly granted: boolean
+}
+/** Raft §5.2. `transfer`: asked for by the leader (Thesis §3.10), so leader stickiness does not apply. */
+export interface RequestVote {
+  readonly type: 'RequestVote'
+  readonly term: Term
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+  readonly transfer: boolean
+}
+export interface RequestVoteResponse {
+  readonly type: 'RequestVoteResponse'
+  readonly term: Term
+  readonly granted: boolean
+}
+/** Raft §5.3; without entries a heartbeat. `round` numbers the leader's confirmations (Thesis §6.4). */
+export interface AppendEntries {
+  readonly type: 'AppendEntries'
+  readonly term: Term
+  readonly prevIndex: LogIndex
+  readonly prevTerm: Term
+  readonly commit: LogIndex
+  readonly round: number
+  readonly entries: readonly Entry[]
+}
+/** The follower's log agrees with the leader's up to `matchIndex`. */
+export interface AppendEntriesResponse {
+  readonly type: 'AppendEntriesResponse'
+  readonly term: Term
+  readonly matchIndex: LogIndex
+  readonly round: number
+}
+/** The entry at `prevIndex` is missing or differs. `hintIndex`/`hintTerm`: where to look next (Raft §5.3, end). */
+export interface AppendEntriesRejection {
+  readonly type: 'AppendEntriesRejection'
+  readonly term: Term
+  readonly prevIndex: LogIndex
+  readonly hintIndex: LogIndex
+  readonly hintTerm: Term
+  readonly round: number
+}
+/** Commands from a member that does not lead; one that finds no leader here is offered again by its sender. */
+export interface Propose {
+  readonly type: 'Propose'
+  readonly proposals: readonly Proposal[]
+}
+/** Thesis §6.4 from a follower: which index must I have applied to answer reads made before now? */
+export interface ReadIndex {
+  readonly type: 'ReadIndex'
+  readonly id: number
+}
+export interface ReadIndexResponse {
+  readonly type: 'ReadIndexResponse'
+  readonly id: number
+  readonly index: LogIndex
+}
+/** Thesis §3.10: campaign at once. */
+export interface TimeoutNow {
+  readonly type: 'TimeoutNow'
+  readonly term: Term
+}
+/**
+ * The first message over each bond, and again when the answer changes: which log do you hold? Null while none.
+ * `term` lets the other side see how far apart the two are; it is never adopted from here.
+ */
+export interface Introduce {
+  readonly type: 'Introduce'
+  readonly formation: FormationId | null
+  /** How many voters this member would form a group with; 0: it only joins. */
+  readonly voters: number
+}
+/** A first configuration, asked of each of its voters by the one with the smallest id among them. */
+export interface FormationProposal {
+  readonly type: 'FormationProposal'
+  readonly formation: FormationId
+  readonly voters: readonly PeerId[]
+}
+/** Told to every voter of the proposal, after it is stored; a refusal is for ever. */
+export interface FormationAnswer {
+  readonly type: 'FormationAnswer'
+  readonly formation: FormationId
+  readonly voters: readonly PeerId[]
+  readonly accepted: boolean
+}
+
+export type RaftMessage =
+  | PreVote
+  | PreVoteResponse
+  | RequestVote
+  | RequestVoteResponse
+  | AppendEntries
+  | AppendEntriesResponse
+  | AppendEntriesRejection
+  | Propose
+  | ReadIndex
+  | ReadIndexResponse
+  | TimeoutNow
+  | Introduce
+  | FormationProposal
+  | FormationAnswer
