@@ -9,9 +9,12 @@
  * is called exactly once, with the reason the peer gave, or `UnexpectedClose` where it gave none. What arrives before
  * a handler is set is kept (within the unproven cap) and delivered to it.
  */
+import type { Clock } from '../clock.ts'
 import type { CloseReason } from '../errors.ts'
 import type { Digest } from '../identity/digest.ts'
 import type { Identity, PeerId } from '../identity/keys.ts'
+
+export type { Clock } from '../clock.ts'
 
 /** The protocol of a link: the WebSocket subprotocol, our ALPN. */
 export type Protocol = 'tessera.groups.1' | 'tessera.discovery.1'
@@ -77,11 +80,4 @@ export interface Transport {
   /** True where `address` is of this transport's kind. */
   understands(address: string): boolean
   endpoint(deps: TransportDeps): Endpoint
-}
-
-/** Time as an input. `now` is wall-clock milliseconds; timers are XState's clock, so that one clock drives all. */
-export interface Clock {
-  now(): number
-  setTimeout(callback: (...args: unknown[]) => void, delayMs: number): unknown
-  clearTimeout(id: unknown): void
 }
