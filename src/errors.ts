@@ -82,6 +82,15 @@ export const ERRORS = {
     false,
     'An invariant of the protocol does not hold; this member stopped rather than spread a lie.',
   ),
+  // command line
+  UnknownCommand: row(false, 'There is no such command; help lists them.'),
+  InvalidArgument: row(false, 'The command was given the wrong arguments.'),
+  NodeNotRunning: row(false, 'That node is not running.'),
+  NodeRunning: row(false, 'That node is running already.'),
+  NodeDied: row(true, 'The node ended before it answered; the command may or may not have been applied.'),
+  NoLeader: row(true, 'No node leads at present.'),
+  NotAgreed: row(true, 'The live nodes did not come to agree before the deadline.'),
+  Unexpected: row(false, 'Something failed in a way nobody foresaw.'),
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof ERRORS

@@ -86,3 +86,24 @@ export const RAFT = {
   resendMs: 1_000,
   sessionsMax: 4_096,
 } as const
+
+/** The command line: how long the supervisor of `tessera demo` waits, and for what. */
+export const CLI = {
+  /** Processes of one demo: more tell nothing new and crowd a laptop. */
+  nodesMax: 15,
+  /** From the first fork to one group; far above what a loaded machine takes. */
+  formTimeoutMs: 30_000,
+  /** `wait`, and `kill leader` while an election is held. */
+  agreeTimeoutMs: 10_000,
+  /** A newcomer that is not admitted within this is reported as started all the same. */
+  admitTimeoutMs: 5_000,
+  pollMs: 20,
+  /** A process that does not tell its status within this is shown as silent. */
+  statusTimeoutMs: 2_000,
+  /** Past the member's own deadline (`RAFT.executeTimeoutMs`): then the process itself is stuck. */
+  answerTimeoutMs: 12_000,
+  /** Leaving hands leadership over and flushes farewells; after this the process is ended anyway. */
+  leaveTimeoutMs: 5_000,
+  /** Processes are asked to end, and after this killed. */
+  endTimeoutMs: 1_000,
+} as const
