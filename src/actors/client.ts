@@ -1,0 +1,302 @@
+/**
+ * A member's own client: carries its commands to the leader and settles each promise with the result of its own command.
+ *
+ * Every command belongs to the member's session (Thesis §6.3) and has a sequence number, so offering it again, to the same leader or
+ * the next, applies it once. Commands of one turn of the event loop leave as one proposal. They are offered again when another
+ * leader is known, and when nothing at all was answered for `RAFT.resendMs`. A command waits until its deadline, then it is given up
+ * with `DeadlineExceeded`: whether it will be applied is not known.
+ *
+ * Lifecycle of a command: waiting (has a sequence) -> offered, maybe often -> settled. Its entry names it by (session, sequence); an index
+ * alone never settles anything, for another command may have taken it.
+ */
+import type { Clock } from '../clock.ts'
+import { type ErrorCode, TesseraError } from '../errors.ts'
+import { RAFT } from '../limits.ts'
+import type { Proposal } from '../machines/raft/messages.ts'
+
+/** What came of a command, alike on every member. */
+export type Outcome =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly code: 'CommandFailed' | 'SessionExpired'; readonly detail: string }
+
+export interface ExecuteOptions {
+  readonly signal?: AbortSignal
+  /** Milliseconds until the command is given up. Default: `RAFT.executeTimeoutMs`. */
+  readonly timeoutMs?: number
+}
+
+export interface ClientDeps {
+  readonly clock: Clock
+  /** A name for a new session, unique for ever: 32 random hex digits. */
+  readonly nonce: () => string
+  /** Offers proposals to the raft machine, which appends or forwards them. */
+  readonly propose: (proposals: readonly Proposal[]) => void
+}
+
+/** When a call is settled: once its command stands in this member's log, or once it is applied. */
+type Until = 'appended' | 'applied'
+
+interface Waiting {
+  readonly sequence: number
+  readonly command: unknown
+  readonly bytes: Uint8Array
+  readonly until: Until
+  readonly deadlineMs: number
+  readonly settle: (error: TesseraError | null, index: number, result: unknown) => void
+  /** How many times it was offered to a leader. */
+  offers: number
+}
+
+/** How often deadlines and silence are looked at. */
+const SWEEP_MS = 100
+
+export class Client {
+  readonly #deps: ClientDeps
+  /** In sequence order, which is insertion order. */
+  readonly #waiting = new Map<number, Waiting>()
+  #waitingBytes = 0
+  #feeding = 0
+  #nextSequence = 1
+  #session: number | null = null
+  #nonce: string | null = null
+  #flushing = false
+  #unoffered: Waiting[] = []
+  #sweeper: unknown = null
+  #lastAnswerMs = 0
+  #stopped: TesseraError | null = null
+
+  constructor(deps: ClientDeps) {
+    this.#deps = deps
+  }
+
+  /** Commands that have no answer yet. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** The open session's id, or null. */
+  get session(): number | null {
+    return this.#session
+  }
+
+  /** Settles each of `commands` (with its encoding) through `settle(i, ...)`; the call itself is synchronous and throws nothing. */
+  submit(
+    commands: readonly unknown[],
+    encoded: readonly Uint8Array[],
+    until: Until,
+    options: ExecuteOptions,
+    settle: (i: number, error: TesseraError | null, index: number, result: unknown) => void,
+  ): void {
+    const refusal = this.#refusal(encoded, options.signal)
+    if (refusal) {
+      for (let i = 0; i < commands.length; i++) settle(i, refusal(commands[i]), 0, undefined)
+      return
+    }
+    const deadlineMs = this.#deps.clock.now() + (options.timeoutMs ?? RAFT.executeTimeoutMs)
+    const first = this.#nextSequence
+    const release = this.#giveUpOnAbort(options.signal, first, first + commands.length)
+    let open = commands.length
+    for (let i = 0; i < commands.length; i++) {
+      const done: Waiting['settle'] = (error, index, result) => {
+        if (--open === 0) release()
+        settle(i, error, index, result)
+      }
+      const bytes = encoded[i] as Uint8Array
+      this.#wait({
+        sequence: this.#nextSequence++,
+        command: commands[i],
+        bytes,
+        until,
+        deadlineMs,
+        settle: done,
+        offers: 0,
+      })
+    }
+    this.#flushSoon()
+    this.#sweepSoon()
+  }
+
+  /** The entry that opens a session was applied at `index`. */
+  sessionOpened(nonce: string, index: number): void {
+    if (nonce !== this.#nonce || this.#session !== null) return
+    this.#session = index
+    this.#offerAll()
+  }
+
+  /** Command `sequence` of `session` now stands in this member's log; it may still be lost with its leader. */
+  appended(session: number, sequence: number, index: number): void {
+    if (this.#feeding === 0 || session !== this.#session) return
+    const waiting = this.#waiting.get(sequence)
+    if (waiting?.until === 'appended') this.#settle(waiting, null, index, undefined)
+  }
+
+  /** Command `sequence` of `session` was applied at `index`. */
+  applied(session: number, sequence: number, index: number, outcome: Outcome): void {
+    if (session !== this.#session) return
+    const waiting = this.#waiting.get(sequence)
+    if (!waiting) return
+    this.#lastAnswerMs = this.#deps.clock.now()
+    if (outcome.ok) this.#settle(waiting, null, index, outcome.result)
+    else if (outcome.code === 'SessionExpired') this.#sessionExpired()
+    else
+      this.#settle(
+        waiting,
+        new TesseraError(outcome.code, { detail: outcome.detail, command: waiting.command }),
+        index,
+        undefined,
+      )
+  }
+
+  /**
+   * The leader would not take these. One that was offered before may stand in a log already, so it goes on waiting; a new one is
+   * handed back. Without a leader all go on waiting for one.
+   */
+  refused(proposals: readonly Proposal[], code: 'NoLeader' | 'Busy'): void {
+    if (code === 'NoLeader') return
+    for (const proposal of proposals) {
+      if (proposal.kind !== 'command') continue
+      const waiting = this.#waiting.get(proposal.sequence)
+      if (waiting?.offers === 1)
+        this.#settle(waiting, new TesseraError('Busy', { command: waiting.command }), 0, undefined)
+    }
+  }
+
+  /** Another leader is known: it may not have what the last one was given. */
+  leaderChanged(): void {
+    this.#offerAll()
+  }
+
+  /** Every waiting call is rejected, and every later one. */
+  stop(code: ErrorCode): void {
+    this.#stopped = new TesseraError(code)
+    for (const waiting of [...this.#waiting.values()]) this.#settle(waiting, new TesseraError(code), 0, undefined)
+    this.#deps.clock.clearTimeout(this.#sweeper)
+    this.#sweeper = null
+  }
+
+  #refusal(
+    encoded: readonly Uint8Array[],
+    signal: AbortSignal | undefined,
+  ): ((command: unknown) => TesseraError) | null {
+    if (this.#stopped) return (command) => new TesseraError(this.#stopped?.code ?? 'NotJoined', { command })
+    if (signal?.aborted) return (command) => new TesseraError('Aborted', { command, cause: signal.reason })
+    let bytes = this.#waitingBytes
+    for (const one of encoded) {
+      bytes += one.length
+      if (one.length > RAFT.commandBytesMax) {
+        return (command) =>
+          new TesseraError('MessageTooLarge', { command, detail: `A command may have ${RAFT.commandBytesMax} bytes.` })
+      }
+    }
+    const full = this.#waiting.size + encoded.length > RAFT.waitingCommandsMax || bytes > RAFT.waitingBytesMax
+    return full ? (command) => new TesseraError('Busy', { command }) : null
+  }
+
+  #wait(waiting: Waiting): void {
+    if (this.#waiting.size === 0) this.#lastAnswerMs = this.#deps.clock.now()
+    this.#waiting.set(waiting.sequence, waiting)
+    this.#waitingBytes += waiting.bytes.length
+    if (waiting.until === 'appended') this.#feeding++
+    this.#unoffered.push(waiting)
+  }
+
+  #settle(waiting: Waiting, error: TesseraError | null, index: number, result: unknown): void {
+    if (!this.#waiting.delete(waiting.sequence)) return
+    this.#waitingBytes -= waiting.bytes.length
+    if (waiting.until === 'appended') this.#feeding--
+    waiting.settle(error, index, result)
+  }
+
+  /** Rejects commands `from`..`to - 1` when the signal fires; returns what takes the listener off again. */
+  #giveUpOnAbort(signal: AbortSignal | undefined, from: number, to: number): () => void {
+    if (!signal) return () => {}
+    const giveUp = () => {
+      for (let sequence = from; sequence < to; sequence++) {
+        const waiting = this.#waiting.get(sequence)
+        if (!waiting) continue
+        this.#settle(
+          waiting,
+          new TesseraError('Aborted', { command: waiting.command, cause: signal.reason }),
+          0,
+          undefined,
+        )
+      }
+    }
+    signal.addEventListener('abort', giveUp, { once: true })
+    return () => signal.removeEventListener('abort', giveUp)
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    this.#deps.clock.endOfTurn(() => {
+      this.#flushing = false
+      if (this.#session === null) return this.#openSession()
+      const gathered = this.#unoffered
+      this.#unoffered = []
+      this.#offer(gathered)
+    })
+  }
+
+  #openSession(): void {
+    if (this.#nonce !== null || this.#waiting.size === 0) return
+    this.#nonce = this.#deps.nonce()
+    this.#deps.propose([{ kind: 'session', nonce: this.#nonce }])
+  }
+
+  /** Offers again all that waits; the session makes that harmless. */
+  #offerAll(): void {
+    if (this.#waiting.size === 0) return
+    if (this.#session === null) {
+      if (this.#nonce === null) this.#openSession()
+      else this.#deps.propose([{ kind: 'session', nonce: this.#nonce }])
+      return
+    }
+    this.#unoffered = []
+    this.#offer([...this.#waiting.values()])
+  }
+
+  #offer(gathered: readonly Waiting[]): void {
+    const session = this.#session
+    const oldest = this.#waiting.keys().next()
+    if (session === null || oldest.done) return
+    const acknowledged = oldest.value - 1
+    const proposals: Proposal[] = []
+    for (const waiting of gathered) {
+      if (!this.#waiting.has(waiting.sequence)) continue
+      waiting.offers++
+      proposals.push({ kind: 'command', session, sequence: waiting.sequence, acknowledged, command: waiting.bytes })
+    }
+    if (proposals.length > 0) this.#deps.propose(proposals)
+  }
+
+  /** The group forgot this session: what was offered in it may or may not be applied; what was not goes into a new one. */
+  #sessionExpired(): void {
+    this.#session = null
+    this.#nonce = null
+    for (const waiting of [...this.#waiting.values()]) {
+      if (waiting.offers > 0)
+        this.#settle(waiting, new TesseraError('SessionExpired', { command: waiting.command }), 0, undefined)
+    }
+    this.#openSession()
+  }
+
+  #sweepSoon(): void {
+    if (this.#sweeper !== null || this.#waiting.size === 0) return
+    this.#sweeper = this.#deps.clock.setTimeout(() => {
+      this.#sweeper = null
+      this.#sweep(this.#deps.clock.now())
+      this.#sweepSoon()
+    }, SWEEP_MS)
+  }
+
+  #sweep(nowMs: number): void {
+    for (const waiting of [...this.#waiting.values()]) {
+      if (waiting.deadlineMs > nowMs) continue
+      this.#settle(waiting, new TesseraError('DeadlineExceeded', { command: waiting.command }), 0, undefined)
+    }
+    if (nowMs - this.#lastAnswerMs < RAFT.resendMs) return
+    this.#lastAnswerMs = nowMs
+    this.#offerAll()
+  }
+}

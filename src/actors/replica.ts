@@ -1,0 +1,80 @@
+/**
+ * One member's copy of the replicated state machine, and the sessions that make each command apply once.
+ *
+ * Entries come committed and in order. A command is decoded and applied here, alike on every member; one that does not decode or
+ * throws is its own error result and disturbs nothing else (SEMANTICS §7, 11). Whoever waits for a command of this member, or
+ * for an index, is told in the same turn.
+ */
+import { assert } from '../errors.ts'
+import type { Apply } from '../machines/raft/effects.ts'
+import type { CommandEntry, Entry } from '../machines/raft/messages.ts'
+import { SessionTable } from '../machines/raft/session.ts'
+import type { AnyStateMachine } from '../machines/state-machine.ts'
+import { decodeValue } from '../transport/codec.ts'
+import type { Outcome } from './client.ts'
+
+export interface ReplicaDeps {
+  readonly machine: AnyStateMachine
+  readonly onSession: (nonce: string, index: number) => void
+  readonly onCommand: (session: number, sequence: number, index: number, outcome: Outcome) => void
+}
+
+export class Replica {
+  readonly #deps: ReplicaDeps
+  readonly #sessions = new SessionTable<Outcome>()
+  #applied = 0
+
+  constructor(deps: ReplicaDeps) {
+    this.#deps = deps
+  }
+
+  /** Index of the last entry applied here; never goes back. */
+  get applied(): number {
+    return this.#applied
+  }
+
+  query(query: unknown): unknown {
+    return this.#deps.machine.query(query)
+  }
+
+  apply({ from, entries }: Apply): void {
+    assert(from === this.#applied + 1, `Entry ${from} was to be applied after ${this.#applied}.`)
+    for (const entry of entries) this.#applyOne(entry, ++this.#applied)
+  }
+
+  #applyOne(entry: Entry, index: number): void {
+    if (entry.kind === 'session') {
+      this.#sessions.open(index, entry.nonce)
+      this.#deps.onSession(entry.nonce, index)
+    } else if (entry.kind === 'command') {
+      this.#deps.onCommand(entry.session, entry.sequence, index, this.#once(entry, index))
+    }
+  }
+
+  /** Thesis §6.3: a command of a session has one outcome, however often it stands in the log. */
+  #once(entry: CommandEntry, index: number): Outcome {
+    const decision = this.#sessions.decide(entry.session, entry.sequence, entry.acknowledged)
+    switch (decision.kind) {
+      case 'apply': {
+        const outcome = this.#outcomeOf(entry, index)
+        this.#sessions.record(entry.session, entry.sequence, outcome)
+        return outcome
+      }
+      case 'cached':
+        return decision.result
+      case 'stale':
+        return { ok: false, code: 'CommandFailed', detail: 'Its answer was acknowledged before.' }
+      case 'expired':
+        return { ok: false, code: 'SessionExpired', detail: `Session ${entry.session}.` }
+    }
+  }
+
+  #outcomeOf(entry: CommandEntry, index: number): Outcome {
+    try {
+      const command = decodeValue(entry.command)
+      return { ok: true, result: this.#deps.machine.apply(command, { index, term: entry.term, timeMs: entry.timeMs }) }
+    } catch (error) {
+      return { ok: false, code: 'CommandFailed', detail: error instanceof Error ? error.message : String(error) }
+    }
+  }
+}
