@@ -63,7 +63,7 @@ export const ERRORS = {
     'memory() forgets votes and needs an ephemeral identity; give a fixed identity durable storage.',
   ),
   // identity and input
-  InvalidKey: row(false, 'The key has the wrong length or form.'),
+  InvalidKey: row(false, 'The key cannot be used.'),
   InvalidEntry: row(false, 'The peer entry is malformed, forged, from the future, or of another network.'),
   InvalidMessage: row(false, 'The message does not decode or does not match its schema.'),
   MessageTooLarge: row(false, 'The message is larger than its cap.'),

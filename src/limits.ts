@@ -11,6 +11,14 @@ export const WIRE = {
   messageBytesMax: 16 * 1024 * 1024,
   /** One message of a peer that has not proven itself: a handshake with some hundred entries fits. */
   unprovenMessageBytesMax: 64 * 1024,
+  /** Numbers, strings and arrays of one message: what `inFlightBytesMax` of the smallest entries come to. */
+  messageItemsMax: 2 * 1024 * 1024,
+  /** Arrays within arrays: a batch holds a message, it holds entries, one holds a configuration, it holds lists. */
+  messageDepthMax: 8,
+  /** Nesting of what an application sends; some thousands would exhaust the stack. */
+  valueDepthMax: 128,
+  /** One bigint of an application: decoding takes time in the square of its length. */
+  bigintBytesMax: 1024,
   /** What may wait to be sent on one link; past it raft messages are dropped, user messages refused. */
   linkQueueBytesMax: 16 * 1024 * 1024,
   /** Links that are between accept and proof, per node: silence must not hold all slots. */
@@ -19,6 +27,21 @@ export const WIRE = {
   handshakeTimeoutMs: 2_000,
   /** How long a close waits for the peer to close its end before the socket is cut. */
   closeTimeoutMs: 1_000,
+} as const
+
+/** Identity: what signed bytes of others may hold, and what is kept of them. */
+export const IDENTITY = {
+  /** Counts of one peer entry; `DISCOVERY.entryBytesMax` bounds them all together. */
+  addressesMax: 16,
+  addressBytesMax: 512,
+  tagsMax: 128,
+  groupsMax: 128,
+  ticketsMax: 16,
+  ticketClassBytesMax: 128,
+  /** Imported public keys of peers: more than the members of any group this is made for. */
+  keptKeysMax: 1_024,
+  /** More than a key file ever has; what is longer is not read on. */
+  keyFileBytesMax: 256,
 } as const
 
 /** Bonds: SEMANTICS of one connection between two members. */
@@ -91,6 +114,8 @@ export const RAFT = {
 export const CLI = {
   /** Processes of one demo: more tell nothing new and crowd a laptop. */
   nodesMax: 15,
+  /** Members that form a group; each decision costs a message to and from every one. */
+  votersMax: 15,
   /** From the first fork to one group; far above what a loaded machine takes. */
   formTimeoutMs: 30_000,
   /** `wait`, and `kill leader` while an election is held. */

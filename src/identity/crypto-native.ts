@@ -1,0 +1,196 @@
+/**
+ * The native provider: node:crypto, which is OpenSSL. It is asked for at run time, not imported, so that this module loads
+ * where there is no Node; a Node built on a library without one of the primitives gets none of it (`nativeCrypto` is null).
+ *
+ * node:crypto has no raw Ed25519 or X25519 keys, so they are wrapped in the fixed DER prefixes of RFC 8410 §7 and §4. To
+ * import a public key costs about as much as to use it, so the keys of recently verified peers are kept.
+ */
+import type { KeyObject } from 'node:crypto'
+import { TesseraError } from '../errors.ts'
+import { IDENTITY } from '../limits.ts'
+import type { Aead, Agreement, CryptoProvider, Signer } from './crypto.ts'
+import { portableBlake3, portableKeyedBlake3 } from './crypto-portable.ts'
+import { isSoundPublicKey } from './ed25519-points.ts'
+import { expectBytes } from './key-bytes.ts'
+
+type NodeCrypto = typeof import('node:crypto')
+
+const AEAD = 'chacha20-poly1305'
+const TAG_BYTES = 16
+const NONCE_BYTES = 12
+
+/** RFC 8410: PrivateKeyInfo up to the 32-byte secret, and SubjectPublicKeyInfo up to the 32-byte point. */
+const DER = {
+  ed25519: { secret: '302e020100300506032b657004220420', public: '302a300506032b6570032100' },
+  x25519: { secret: '302e020100300506032b656e04220420', public: '302a300506032b656e032100' },
+} as const
+type Curve = keyof typeof DER
+
+/** A Buffer's `slice` and `toString` are not those of a Uint8Array; callers get the latter, whichever provider is behind. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+class NativeKeys {
+  readonly #node: NodeCrypto
+  readonly #kept = new Map<string, KeyObject>()
+
+  constructor(node: NodeCrypto) {
+    this.#node = node
+  }
+
+  secretKey(curve: Curve, secret: Uint8Array): KeyObject {
+    const key = Buffer.concat([Buffer.from(DER[curve].secret, 'hex'), secret])
+    const imported = this.#node.createPrivateKey({ key, format: 'der', type: 'pkcs8' })
+    key.fill(0)
+    return imported
+  }
+
+  publicKey(curve: Curve, point: Uint8Array): KeyObject {
+    const key = Buffer.concat([Buffer.from(DER[curve].public, 'hex'), point])
+    return this.#node.createPublicKey({ key, format: 'der', type: 'spki' })
+  }
+
+  publicBytes(secret: KeyObject): Uint8Array {
+    const der = this.#node.createPublicKey(secret).export({ format: 'der', type: 'spki' })
+    return new Uint8Array(der.subarray(-32))
+  }
+
+  /** The key of a peer whose signatures come again and again; null where the bytes are no key anyone should trust. */
+  verifying(point: Uint8Array): KeyObject | null {
+    const id = Buffer.from(point.buffer, point.byteOffset, point.byteLength).toString('latin1')
+    const kept = this.#kept.get(id)
+    if (kept !== undefined) return kept
+    if (!isSoundPublicKey(point)) return null
+    const key = this.publicKey('ed25519', point)
+    // A Map remembers insertion order, so the first key is the one kept longest.
+    if (this.#kept.size >= IDENTITY.keptKeysMax) this.#kept.delete(this.#kept.keys().next().value as string)
+    this.#kept.set(id, key)
+    return key
+  }
+}
+
+function signerOf(node: NodeCrypto, keys: NativeKeys, seed: Uint8Array): Signer {
+  const secret = keys.secretKey('ed25519', expectBytes(seed, 32, 'An Ed25519 seed'))
+  return { publicKey: keys.publicBytes(secret), sign: (message) => plain(node.sign(null, message, secret)) }
+}
+
+function verifyWith(node: NodeCrypto, keys: NativeKeys): CryptoProvider['verify'] {
+  return (publicKey, message, signature) => {
+    if (signature.length !== 64) return false
+    const key = keys.verifying(publicKey)
+    return key !== null && node.verify(null, message, key, signature)
+  }
+}
+
+function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey: Uint8Array): Agreement {
+  const privateKey = keys.secretKey('x25519', expectBytes(secretKey, 32, 'An X25519 secret key'))
+  return {
+    publicKey: keys.publicBytes(privateKey),
+    agree(point) {
+      const publicKey = keys.publicKey('x25519', expectBytes(point, 32, 'An X25519 public key'))
+      let shared: Uint8Array
+      try {
+        shared = plain(node.diffieHellman({ privateKey, publicKey }))
+      } catch (cause) {
+        // OpenSSL fails the derivation by itself where the result is all zero (RFC 7748 §6.1) ...
+        throw new TesseraError('CryptoFailed', { detail: 'The X25519 shared secret is all zero.', cause })
+      }
+      // ... but other libraries behind node:crypto need not.
+      if (shared.every((byte) => byte === 0)) {
+        throw new TesseraError('CryptoFailed', { detail: 'The X25519 shared secret is all zero.' })
+      }
+      return shared
+    },
+  }
+}
+
+function aeadOf(node: NodeCrypto, key: Uint8Array): Aead {
+  const secret = node.createSecretKey(expectBytes(key, 32, 'A ChaCha20-Poly1305 key'))
+  const options = { authTagLength: TAG_BYTES }
+  return {
+    seal(nonce, aad, plaintext) {
+      const cipher = node.createCipheriv(AEAD, secret, expectBytes(nonce, NONCE_BYTES, 'A nonce'), options)
+      if (aad.length > 0) cipher.setAAD(aad, { plaintextLength: plaintext.length })
+      const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
+      sealed.set(cipher.update(plaintext))
+      cipher.final()
+      sealed.set(cipher.getAuthTag(), plaintext.length)
+      return sealed
+    },
+    open(nonce, aad, sealed) {
+      const length = sealed.length - TAG_BYTES
+      if (length < 0) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
+      const decipher = node.createDecipheriv(AEAD, secret, expectBytes(nonce, NONCE_BYTES, 'A nonce'), options)
+      if (aad.length > 0) decipher.setAAD(aad, { plaintextLength: length })
+      decipher.setAuthTag(sealed.subarray(length))
+      const plaintext = decipher.update(sealed.subarray(0, length))
+      try {
+        decipher.final()
+      } catch (cause) {
+        throw new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
+      }
+      return plain(plaintext)
+    },
+  }
+}
+
+function nativeMacs(node: NodeCrypto): Pick<CryptoProvider, 'sha256' | 'hmacSha256' | 'hkdfSha256' | 'scrypt'> {
+  return {
+    sha256(...parts) {
+      const hash = node.createHash('sha256')
+      for (const part of parts) hash.update(part)
+      return plain(hash.digest())
+    },
+    hmacSha256(key, ...parts) {
+      const mac = node.createHmac('sha256', key)
+      for (const part of parts) mac.update(part)
+      return plain(mac.digest())
+    },
+    hkdfSha256: (salt, ikm, info, length) => new Uint8Array(node.hkdfSync('sha256', ikm, salt, info, length)),
+    scrypt(password, salt, cost, length) {
+      // OpenSSL counts its working memory and refuses at 32 MiB unless told; twice the table of RFC 7914 §6 is room enough.
+      const maxmem = 256 * cost.blockSize * (cost.cost + cost.parallelization)
+      return plain(node.scryptSync(password, salt, length, { ...cost, maxmem }))
+    },
+  }
+}
+
+function providerOf(node: NodeCrypto): CryptoProvider {
+  const keys = new NativeKeys(node)
+  return {
+    name: 'native',
+    randomBytes: (length) => plain(node.randomBytes(length)),
+    signer: (seed) => signerOf(node, keys, seed),
+    verify: verifyWith(node, keys),
+    agreement: (secretKey = node.randomBytes(32)) => agreementOf(node, keys, secretKey),
+    aead: (key) => aeadOf(node, key),
+    ...nativeMacs(node),
+    blake3: portableBlake3,
+    keyedBlake3: portableKeyedBlake3,
+    constantTimeEqual: (a, b) => a.length === b.length && node.timingSafeEqual(a, b),
+  }
+}
+
+/** True where every primitive can be used: BoringSSL and FIPS builds lack some. */
+function isComplete(provider: CryptoProvider): boolean {
+  const zeros = new Uint8Array(32)
+  try {
+    const { publicKey, sign } = provider.signer(zeros)
+    const { agree } = provider.agreement()
+    agree(provider.agreement().publicKey)
+    provider.aead(zeros).seal(zeros.subarray(0, NONCE_BYTES), zeros, zeros)
+    return provider.verify(publicKey, zeros, sign(zeros))
+  } catch {
+    // "Unknown cipher", "unsupported": whatever is missing, the portable provider has it.
+    return false
+  }
+}
+
+/** node:crypto as a provider, or null where the process does not have all of it. */
+export function nativeCrypto(): CryptoProvider | null {
+  const node = globalThis.process?.getBuiltinModule?.('node:crypto')
+  if (node === undefined) return null
+  const provider = providerOf(node)
+  return isComplete(provider) ? provider : null
+}
