@@ -1,0 +1,53 @@
+/**
+ * What ends the command before its input does: a signal, Ctrl-C at a prompt, or an output nobody reads any more.
+ * The exit code is a shell's: 128 and the signal's number.
+ */
+import { constants } from 'node:os'
+import type { Writable } from 'node:stream'
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+export interface Interruption {
+  readonly signal: AbortSignal
+  /** Resolves with the exit code at the first interruption. A second signal ends the process where it stands. */
+  readonly code: Promise<number>
+  raise(signal: (typeof SIGNALS)[number]): void
+}
+
+export function interruption(output: Writable): Interruption {
+  const controller = new AbortController()
+  const { promise: code, resolve } = withResolvers<number>()
+  const raise = (signal: (typeof SIGNALS)[number]) => {
+    const exitCode = 128 + constants.signals[signal]
+    if (controller.signal.aborted) process.exit(exitCode)
+    resolve(exitCode)
+    controller.abort()
+  }
+  for (const signal of SIGNALS) process.on(signal, raise)
+  output.on('error', () => raise('SIGHUP'))
+  endWithScriptRunner(() => raise('SIGHUP'))
+  return { signal: controller.signal, code, raise }
+}
+
+/**
+ * `npm start` runs this process under a shell that does not pass on the signals npm sends it, so a killed npm would
+ * leave it behind. Where npm started it, it ends when that shell does.
+ */
+function endWithScriptRunner(end: () => void): void {
+  if (process.env.npm_lifecycle_event === undefined) return
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    end()
+  }, 200)
+  timer.unref()
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined
+  const promise = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
