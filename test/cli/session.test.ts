@@ -128,7 +128,7 @@ describe('a session at a terminal', () => {
     told[0]?.('led by another')
     input.end('llo\r')
     await ended
-    expect(text(session.output)).toMatch(/led by another\n.*demo> say he.*llo\nhello\n/s)
+    expect(text(session.output)).toMatch(/led by another\n.*demo> say he.*llo\r?\nhello\n/s)
   })
 
   it('has no colour where the output is no terminal', async () => {
