@@ -21,6 +21,8 @@ export const WIRE = {
   bigintBytesMax: 1024,
   /** What may wait to be sent on one link; past it raft messages are dropped, user messages refused. */
   linkQueueBytesMax: 16 * 1024 * 1024,
+  /** What may stand in one socket, already sealed: prompt messages never wait behind more bulk than this. */
+  socketBytesMax: 256 * 1024,
   /** Links that are between accept and proof, per node: silence must not hold all slots. */
   unprovenLinksMax: 256,
   dialTimeoutMs: 2_000,

@@ -1,0 +1,120 @@
+/**
+ * Entries of the log and proposals for it, on the wire and in storage: `[kind, ...]`. The one place of the codec that is
+ * written out by hand, because hundreds of entries come in one message.
+ */
+import Type, { type Static } from 'typebox'
+import type { PeerId } from '../identity/keys.ts'
+import { DISCOVERY, RAFT } from '../limits.ts'
+import type { Configuration, Entry, Proposal, Term } from '../machines/raft/messages.ts'
+import { readMessage } from './cbor.ts'
+import type { Writer } from './cbor-writer.ts'
+import {
+  bytesSchema,
+  checker,
+  type Field,
+  field,
+  hex,
+  list,
+  record,
+  refuse,
+  uintSchema,
+  written,
+} from './wire-fields.ts'
+
+const KIND = { noop: 0, configuration: 1, session: 2, command: 3 } as const
+const NONCE = /^[ -~]{0,64}$/
+
+export const peers = list(hex<PeerId>(32), DISCOVERY.entriesMax)
+const configuration: Field<Configuration> = record<Configuration>({ voters: peers, learners: peers })
+
+const nonceSchema = Type.String({ pattern: NONCE })
+const commandSchema = bytesSchema(0, RAFT.commandBytesMax)
+const head = [uintSchema, uintSchema] as const // term, timeMs
+const order = [uintSchema, uintSchema, uintSchema] as const // session, sequence, acknowledged
+
+const commandEntry = Type.Tuple([Type.Literal(KIND.command), ...head, ...order, commandSchema])
+const noopEntry = Type.Tuple([Type.Literal(KIND.noop), ...head])
+const sessionEntry = Type.Tuple([Type.Literal(KIND.session), ...head, nonceSchema])
+const configurationEntry = Type.Tuple([
+  Type.Literal(KIND.configuration),
+  ...head,
+  Type.Unsafe<unknown>(configuration.schema),
+])
+// A union is tried in order, and commands are what there are most of.
+const entrySchema = Type.Union([commandEntry, noopEntry, sessionEntry, configurationEntry])
+const proposalSchema = Type.Union([
+  Type.Tuple([Type.Literal(KIND.command), ...order, commandSchema]),
+  Type.Tuple([Type.Literal(KIND.session), nonceSchema]),
+])
+
+function writeEntry(writer: Writer, value: Entry): void {
+  writer.array(value.kind === 'command' ? 7 : value.kind === 'noop' ? 3 : 4)
+  writer.uint(KIND[value.kind])
+  writer.uint(value.term)
+  writer.uint(value.timeMs)
+  if (value.kind === 'command') writeCommand(writer, value)
+  else if (value.kind === 'session') writeNonce(writer, value.nonce)
+  else if (value.kind === 'configuration') configuration.write(writer, value.configuration)
+}
+
+function writeProposal(writer: Writer, value: Proposal): void {
+  writer.array(value.kind === 'command' ? 5 : 2)
+  writer.uint(KIND[value.kind])
+  if (value.kind === 'command') writeCommand(writer, value)
+  else writeNonce(writer, value.nonce)
+}
+
+type Command = Extract<Proposal, { readonly kind: 'command' }>
+
+function writeCommand(writer: Writer, { session, sequence, acknowledged, command }: Omit<Command, 'kind'>): void {
+  if (command.length > RAFT.commandBytesMax) refuse(`A command of ${command.length} bytes is too large.`)
+  writer.uint(session)
+  writer.uint(sequence)
+  writer.uint(acknowledged)
+  writer.bytes(command)
+}
+
+function writeNonce(writer: Writer, nonce: string): void {
+  if (!NONCE.test(nonce)) refuse('A nonce is at most 64 printable ASCII characters.')
+  writer.text(nonce)
+}
+
+function readEntry(wire: Static<typeof entrySchema>): Entry {
+  const term = wire[1] as Term
+  const timeMs = wire[2]
+  switch (wire[0]) {
+    case KIND.command: {
+      const [, , , session, sequence, acknowledged, command] = wire
+      return { kind: 'command', term, timeMs, session, sequence, acknowledged, command }
+    }
+    case KIND.noop:
+      return { kind: 'noop', term, timeMs }
+    case KIND.session:
+      return { kind: 'session', term, timeMs, nonce: wire[3] }
+    case KIND.configuration:
+      return { kind: 'configuration', term, timeMs, configuration: configuration.read(wire[3]) }
+  }
+}
+
+function readProposal(wire: Static<typeof proposalSchema>): Proposal {
+  if (wire[0] === KIND.session) return { kind: 'session', nonce: wire[1] }
+  const [, session, sequence, acknowledged, command] = wire
+  return { kind: 'command', session, sequence, acknowledged, command }
+}
+
+export const entry: Field<Entry> = field(entrySchema, writeEntry, readEntry)
+export const proposal: Field<Proposal> = field(proposalSchema, writeProposal, readProposal)
+
+const checkEntry = checker('Entry', entrySchema, [])
+
+/** One entry as storage keeps it. */
+export function encodeEntry(value: Entry): Uint8Array {
+  return written((writer) => writeEntry(writer, value))
+}
+
+/** Throws `InvalidMessage`. A command is a view of `bytes`, which must not be written to afterwards. */
+export function decodeEntry(bytes: Uint8Array): Entry {
+  const wire = readMessage(bytes)
+  checkEntry(wire)
+  return entry.read(wire)
+}
