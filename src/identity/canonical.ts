@@ -52,6 +52,8 @@ export class CanonicalWriter {
 
   text(value: string): this {
     const utf8 = encodeUtf8.encode(value)
+    // The encoder replaces half of a surrogate pair, and what is read back would not be what was written.
+    if (decodeUtf8.decode(utf8) !== value) throw malformed('A text', 'is not well-formed')
     this.#head(MAJOR.text, utf8.length)
     for (const byte of utf8) this.#bytes.push(byte)
     return this

@@ -3,11 +3,12 @@
  */
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
+import { bytesToNumberLE } from '@noble/curves/utils.js'
 import { blake3 } from '@noble/hashes/blake3.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { scrypt } from '@noble/hashes/scrypt.js'
-import { sha256 } from '@noble/hashes/sha2.js'
+import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { randomBytes } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
 import type { Aead, Agreement, CryptoProvider, ScryptCost, Signer } from './crypto.ts'
@@ -15,6 +16,8 @@ import { isSoundPublicKey } from './ed25519-points.ts'
 import { expectBytes } from './key-bytes.ts'
 
 const TAG_BYTES = 16
+const NONCE_BYTES = 12
+const { Point } = ed25519
 
 interface Absorbing {
   update(data: Uint8Array): this
@@ -31,10 +34,26 @@ function signer(seed: Uint8Array): Signer {
   return { publicKey: ed25519.getPublicKey(secret), sign: (message) => ed25519.sign(message, secret) }
 }
 
-/** `zip215: false`: the strict rules, for who signed must never depend on who looks. */
+/**
+ * RFC 8032 §5.1.7 with the check [S]B = R + [k]A, as OpenSSL does it, and not multiplied by the cofactor, as noble's own
+ * `verify` does it: the RFC allows both, they differ on signatures made with points of mixed order, and whether someone
+ * signed must not depend on who looks.
+ */
 function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64 || !isSoundPublicKey(publicKey)) return false
-  return ed25519.verify(signature, message, publicKey, { zip215: false })
+  const { BASE, Fn } = Point
+  const r = signature.subarray(0, 32)
+  const s = bytesToNumberLE(signature.subarray(32))
+  if (s >= Fn.ORDER) return false
+  const k = Fn.create(bytesToNumberLE(absorb(sha512.create(), [r, publicKey, message])))
+  try {
+    const expected = BASE.multiplyUnsafe(s).subtract(Point.fromBytes(publicKey).multiplyUnsafe(k))
+    // Compared as bytes, so an R that is not reduced, or no point at all, is refused too.
+    return constantTimeEqual(expected.toBytes(), r)
+  } catch {
+    // The public key is no point of the curve.
+    return false
+  }
 }
 
 function agreement(secretKey: Uint8Array = randomBytes(32)): Agreement {
@@ -56,8 +75,11 @@ function agreement(secretKey: Uint8Array = randomBytes(32)): Agreement {
 function aead(key: Uint8Array): Aead {
   const secret = expectBytes(key, 32, 'A ChaCha20-Poly1305 key').slice()
   return {
-    seal: (nonce, aad, plaintext) => chacha20poly1305(secret, nonce, aad).encrypt(plaintext),
+    seal(nonce, aad, plaintext) {
+      return chacha20poly1305(secret, expectBytes(nonce, NONCE_BYTES, 'A nonce'), aad).encrypt(plaintext)
+    },
     open(nonce, aad, sealed) {
+      expectBytes(nonce, NONCE_BYTES, 'A nonce')
       if (sealed.length < TAG_BYTES) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
       try {
         return chacha20poly1305(secret, nonce, aad).decrypt(sealed)
