@@ -44,14 +44,13 @@ function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Arra
   const { BASE, Fn } = Point
   const r = signature.subarray(0, 32)
   const s = bytesToNumberLE(signature.subarray(32))
-  if (s >= Fn.ORDER) return false
   const k = Fn.create(bytesToNumberLE(absorb(sha512.create(), [r, publicKey, message])))
   try {
     const expected = BASE.multiplyUnsafe(s).subtract(Point.fromBytes(publicKey).multiplyUnsafe(k))
     // Compared as bytes, so an R that is not reduced, or no point at all, is refused too.
     return constantTimeEqual(expected.toBytes(), r)
   } catch {
-    // The public key is no point of the curve.
+    // The public key is no point of the curve, or S is not below its order.
     return false
   }
 }

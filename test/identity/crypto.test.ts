@@ -3,7 +3,7 @@ import { bytesToNumberLE, numberToBytesLE } from '@noble/curves/utils.js'
 import { sha512 } from '@noble/hashes/sha2.js'
 import { hexToBytes as bytes, concatBytes, bytesToHex as hex, utf8ToBytes as utf8 } from '@noble/hashes/utils.js'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type CryptoProvider, crypto } from '../../src/identity/crypto.ts'
 import { nativeCrypto } from '../../src/identity/crypto-native.ts'
 import { portableCrypto } from '../../src/identity/crypto-portable.ts'
@@ -17,6 +17,32 @@ const invalidKey = expect.objectContaining({ code: 'InvalidKey' })
 it('native is there in Node, and used', () => {
   expect(native.name).toBe('native')
   expect(crypto.name).toBe('native')
+})
+
+describe('where node:crypto is missing', () => {
+  const node = process.getBuiltinModule('node:crypto')
+  afterEach(() => vi.restoreAllMocks())
+
+  const withNode = (found: object | undefined) =>
+    vi.spyOn(process, 'getBuiltinModule').mockReturnValue(found as unknown as typeof node)
+
+  it('there is no native provider', () => {
+    withNode(undefined)
+    expect(nativeCrypto()).toBe(null)
+  })
+
+  it.each(['createCipheriv', 'createPrivateKey', 'diffieHellman', 'sign', 'verify'])(
+    'or lacks %s: none either',
+    (name) => {
+      withNode({
+        ...node,
+        [name]: () => {
+          throw new Error('unsupported')
+        },
+      })
+      expect(nativeCrypto()).toBe(null)
+    },
+  )
 })
 
 describe.each([native, portableCrypto])('$name crypto', (provider) => {

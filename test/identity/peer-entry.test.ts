@@ -202,6 +202,13 @@ describe('the bytes of an entry', () => {
     expect(() => openEntry(signedAsIs(bytes), here)).toThrow(invalidEntry('The addresses has a length of 17'))
   })
 
+  it('are refused where a number cannot be told from its neighbours', () => {
+    const to = new CanonicalWriter().array(11).text('tessera.entry').unsigned(1).bytes(bytesOf(network))
+    const start = to.bytes(bytesOf(alice.peer)).finish()
+    const bytes = Uint8Array.of(...start, 0x1b, 0x00, 0x20, 0, 0, 0, 0, 0, 0x01)
+    expect(() => openEntry(signedAsIs(bytes), here)).toThrow(invalidEntry('The incarnation is too large'))
+  })
+
   it('are refused where an id is not 32 bytes long', () => {
     const to = new CanonicalWriter().array(11).text('tessera.entry').unsigned(1).bytes(new Uint8Array(31))
     expect(() => openEntry(signedAsIs(to.finish()), here)).toThrow(invalidEntry('The network has 31 bytes'))
