@@ -1,0 +1,121 @@
+/**
+ * What a bond's chart takes and says. Three parties talk to it: its link (the wire, with every secret), its group (which owns the
+ * claims), and two promises outside (tickets, catalog sync). The link checks proofs and signatures and tells verdicts only.
+ */
+import type { CloseReason } from '../../errors.ts'
+import type { BondId, GroupId, NetworkId } from '../../identity/digest.ts'
+import type { PeerId } from '../../identity/keys.ts'
+import type { RandomState } from '../random.ts'
+import type { Liveness, Rtt } from './heartbeat.ts'
+import type { EndReason, Outcome } from './reasons.ts'
+
+export type BondRole = 'dialler' | 'acceptor'
+
+export interface BondInput {
+  readonly role: BondRole
+  readonly self: PeerId
+  readonly peer: PeerId
+  readonly network: NetworkId
+  /** Null for a stray: a link for a group nobody joined here. It ends at `GroupNotFound` at the latest. */
+  readonly group: GroupId | null
+  readonly addresses: readonly string[]
+  readonly linkNumber: number | null
+  /** Acceptor: the peer is in the catalog. */
+  readonly known: boolean
+  readonly seed: RandomState
+}
+
+/** Small and plain: no key, proof or handle ever stands here. */
+export interface BondContext extends Omit<BondInput, 'seed'>, Liveness {
+  readonly bondId: BondId | null
+  readonly rtt: Rtt | null
+  /** The length of the running liveness tick. */
+  readonly tickMs: number
+  /** Milliseconds since the epoch at which the peer's tickets end; `Infinity` where they never do. */
+  readonly expires: number
+  readonly syncAttempts: number
+  /** Acceptor: the verdict over the dialler's proof, told only after its tickets have been checked. */
+  readonly proven: boolean
+  /** The link child stands and may be told to close. */
+  readonly linked: boolean
+  /** The own entry changed during the handshake: the peer is told once the bond is steady. */
+  readonly entryDue: boolean
+  readonly wasSteady: boolean
+  /** Null until the bond has ended. */
+  readonly outcome: Outcome | null
+  readonly reason: EndReason | null
+  readonly random: RandomState
+}
+
+export interface BondOutput {
+  readonly outcome: Outcome
+  readonly reason: EndReason
+}
+
+export interface LinkInput {
+  readonly role: BondRole
+  readonly peer: PeerId
+  readonly addresses: readonly string[]
+  readonly linkNumber: number | null
+  readonly group: GroupId | null
+}
+
+/** The chart to its link. The link stamps a ping with its own clock, which the chart does not have. */
+export type LinkCommand =
+  | { type: 'link.sendStart' }
+  | { type: 'link.sendEnd' }
+  | { type: 'link.sendPeers' }
+  | { type: 'link.ping' }
+  | { type: 'link.pong'; sentMs: number }
+  | { type: 'link.departure' }
+  | { type: 'link.sendEntry' }
+  | { type: 'link.announceBond'; peer: PeerId }
+  | { type: 'link.close'; reason: CloseReason }
+
+/** The link to its chart: what became of it, and what was heard. */
+export type LinkReport =
+  | { type: 'link.opened'; bondId: BondId }
+  | { type: 'link.failed' }
+  | { type: 'link.closed'; reason: CloseReason; byPeer: boolean }
+  | { type: 'bond.heard' }
+  | { type: 'bond.undecodable' }
+  | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean }
+  | { type: 'bond.handshakeEnd'; proven: boolean; peers: readonly PeerId[] }
+  | { type: 'bond.peers'; peers: readonly PeerId[] }
+  | { type: 'bond.ping'; sentMs: number }
+  | { type: 'bond.pong'; sentMs: number; nowMs: number }
+  | { type: 'bond.departure' }
+  | { type: 'bond.entryUpdate'; genuine: boolean }
+  | { type: 'bond.bondFormed'; peer: PeerId }
+
+/** The group to a bond. */
+export type BondOrder =
+  | { type: 'bond.granted' }
+  | { type: 'bond.refused' }
+  | { type: 'bond.superseded' }
+  | { type: 'bond.close'; reason: CloseReason }
+  | { type: 'bond.depart' }
+  | { type: 'bond.announce'; peer: PeerId }
+  | { type: 'bond.entryChanged' }
+
+export type BondEvent = LinkReport | BondOrder | { type: 'bond.ticketExpired' }
+
+/** A bond to its group; `bond` is the bond's actor id. */
+export type BondNews =
+  | { type: 'bond.claim'; bond: string; peer: PeerId; role: BondRole }
+  | { type: 'bond.steady'; bond: string; peer: PeerId; bondId: BondId }
+  | { type: 'bond.learned'; peers: readonly PeerId[] }
+  | { type: 'bond.ended'; bond: string; peer: PeerId; outcome: Outcome; reason: EndReason; wasSteady: boolean }
+
+export type TicketVerdict =
+  | { readonly granted: true; readonly expires: number; readonly nowMs: number }
+  | { readonly granted: false }
+
+export interface TicketInput {
+  readonly peer: PeerId
+}
+
+export interface SyncInput {
+  readonly peer: PeerId
+  readonly addresses: readonly string[]
+}

@@ -1,0 +1,312 @@
+/**
+ * A bond: one member's end of the connection to one other member (SEMANTICS §3).
+ *
+ * Lifecycle: `handshake`, one column of the handshake table for each role, row by row -> `steady`, with liveness and tickets side
+ * by side -> `failed` or `closed`, both final. The link, a child, lives from dial or accept until then; it holds every secret, and
+ * tells this chart verdicts only.
+ *
+ * Invariants: no step of the handshake waits longer than its deadline. A bond is steady only with its group's claim, valid
+ * tickets and a genuine proof. A message in a state that does not expect it is a violation, so the root refuses them all and
+ * each state names what it takes. The link hears its reason before it is stopped, and the group hears of the end exactly once.
+ *
+ * A dialler claims when its link has opened, before it says anything; an acceptor when it was asked for this very group. So an end
+ * that lost its claim never answers, and which link survives a double dial is decided by the groups alone (`group/dialling.ts`).
+ */
+import { spawnChild, stopChild } from 'xstate'
+import type { PeerId } from '../../identity/keys.ts'
+import type { BondContext, LinkCommand, LinkInput, TicketVerdict } from './events.ts'
+import type { EndReason, Outcome } from './reasons.ts'
+import { bondSetup, contextOf, outputOf } from './vocabulary.ts'
+
+const linkInput = ({ context }: { context: BondContext }): LinkInput => {
+  const { role, peer, addresses, linkNumber, group } = context
+  return { role, peer, addresses, linkNumber, group }
+}
+
+const because = (reason: EndReason) => ({ type: 'because', params: { reason } }) as const
+const fails = (reason: EndReason) => ({ target: '#bond.failed', actions: because(reason) }) as const
+const closes = (reason: EndReason) => ({ target: '#bond.closed', actions: because(reason) }) as const
+const tell = (command: LinkCommand) => ({ type: 'tellLink', params: command }) as const
+const ends = (outcome: Outcome) => [{ type: 'keepOutcome', params: { outcome } }, 'hangUp', 'tellEnded'] as const
+/** Every step of the handshake has the same deadline. */
+const deadline = { step: fails('Timeout') } as const
+const grantOf = ({ event }: { event: { output: TicketVerdict } }) => event.output
+const peersOf = ({ event }: { event: { peers: readonly PeerId[] } }) => event.peers
+
+export const bondMachine = bondSetup.createMachine({
+  id: 'bond',
+  description: "One member's end of the connection to one other member.",
+  context: ({ input }) => contextOf(input),
+  output: ({ context }) => outputOf(context),
+  initial: 'handshake',
+  on: {
+    'link.failed': { target: '.failed', actions: ['linkDown', because('DialFailed')] },
+    'link.closed': [
+      {
+        guard: { type: 'isFailure', params: ({ event }) => event },
+        target: '.failed',
+        actions: ['linkDown', { type: 'because', params: ({ event }) => event }],
+      },
+      { target: '.closed', actions: ['linkDown', { type: 'because', params: ({ event }) => event }] },
+    ],
+    'xstate.error.actor.link': { target: '.failed', actions: ['linkDown', because('UnexpectedClose')] },
+    'bond.superseded': closes('AlreadyBonded'),
+    'bond.close': { target: '.closed', actions: { type: 'because', params: ({ event }) => event } },
+    'bond.depart': closes('Departed'),
+    'bond.ticketExpired': closes('NotAllowed'),
+    'bond.entryChanged': { actions: 'entryIsDue' },
+    'bond.undecodable': fails('InvalidHandshake'),
+    'bond.handshakeStart': closes('ProtocolViolation'),
+    'bond.handshakeEnd': closes('ProtocolViolation'),
+    'bond.peers': closes('ProtocolViolation'),
+    'bond.ping': closes('ProtocolViolation'),
+    'bond.pong': closes('ProtocolViolation'),
+    'bond.departure': closes('ProtocolViolation'),
+    'bond.entryUpdate': closes('ProtocolViolation'),
+    'bond.bondFormed': closes('ProtocolViolation'),
+  },
+  states: {
+    handshake: {
+      description: 'Each end shows the other that it knows the secret; a column of the handshake table each.',
+      initial: 'choosing',
+      states: {
+        choosing: {
+          description: 'Which end this is.',
+          always: [{ guard: 'isDialler', target: 'dialling' }, { target: 'accepting' }],
+        },
+        dialling: {
+          description: 'The dialler’s column.',
+          initial: 'authenticating',
+          on: {
+            'link.closed': {
+              guard: { type: 'mustSync', params: ({ event }) => event },
+              target: '.syncing',
+              actions: 'linkDown',
+            },
+          },
+          states: {
+            authenticating: {
+              description: 'Step 0: a peer that the tickets refuse is not dialled at all.',
+              invoke: {
+                src: 'checkTickets',
+                input: ({ context: { peer } }) => ({ peer }),
+                onDone: [
+                  {
+                    guard: { type: 'granted', params: grantOf },
+                    target: 'connecting',
+                    actions: { type: 'keepGrant', params: grantOf },
+                  },
+                  closes('Unauthorized'),
+                ],
+                onError: closes('Unauthorized'),
+              },
+              after: deadline,
+            },
+            connecting: {
+              description: 'The link dials.',
+              entry: [spawnChild('link', { id: 'link', input: linkInput }), 'linkUp'],
+              on: {
+                'link.opened': { target: 'claiming', actions: { type: 'keepBondId', params: ({ event }) => event } },
+              },
+              after: deadline,
+            },
+            claiming: {
+              description: 'One bond per pair: the group grants the pair to one link before this one says a word.',
+              entry: 'claim',
+              on: { 'bond.granted': 'proving', 'bond.refused': closes('AlreadyBonded') },
+              after: deadline,
+            },
+            proving: {
+              description: 'Steps 1 and 3: shows its proof, then checks the other’s.',
+              entry: tell({ type: 'link.sendStart' }),
+              on: {
+                'bond.handshakeEnd': [
+                  {
+                    guard: { type: 'proven', params: ({ event }) => event },
+                    target: '#bond.steady',
+                    actions: [tell({ type: 'link.sendPeers' }), { type: 'learn', params: peersOf }],
+                  },
+                  closes('InvalidProof'),
+                ],
+              },
+              after: deadline,
+            },
+            syncing: {
+              description: 'The peer does not know us: sync catalogs with it, then dial again after a pause.',
+              entry: [stopChild('link'), 'countSync'],
+              initial: 'asking',
+              states: {
+                asking: {
+                  description: 'Both catalogs become their union.',
+                  invoke: {
+                    src: 'syncCatalog',
+                    input: ({ context: { peer, addresses } }) => ({ peer, addresses }),
+                    onDone: 'pausing',
+                    onError: 'pausing',
+                  },
+                  after: deadline,
+                },
+                pausing: {
+                  description: 'A peer that forgets us at once must not make us loop.',
+                  after: { beforeDialAgain: '#bond.handshake.dialling.connecting' },
+                },
+              },
+            },
+          },
+        },
+        accepting: {
+          description: 'The acceptor’s column.',
+          initial: 'connecting',
+          states: {
+            connecting: {
+              description: 'Step 0: takes the accepted link; its peer must be in the catalog.',
+              entry: [spawnChild('link', { id: 'link', input: linkInput }), 'linkUp'],
+              on: {
+                'link.opened': [
+                  { guard: 'peerUnknown', ...closes('UnknownPeer') },
+                  { target: 'awaiting', actions: { type: 'keepBondId', params: ({ event }) => event } },
+                ],
+              },
+              after: deadline,
+            },
+            awaiting: {
+              description: 'Steps 1 and 2: waits for HandshakeStart; network first, then group.',
+              on: {
+                'bond.handshakeStart': [
+                  {
+                    guard: { type: 'otherNetwork', params: ({ event }) => event },
+                    ...closes('DifferentNetwork'),
+                  },
+                  { guard: { type: 'otherGroup', params: ({ event }) => event }, ...closes('GroupNotFound') },
+                  { target: 'claiming', actions: { type: 'keepVerdict', params: ({ event }) => event } },
+                ],
+              },
+              after: deadline,
+            },
+            claiming: {
+              description: 'Step 2: one bond per pair.',
+              entry: 'claim',
+              on: { 'bond.granted': 'authenticating', 'bond.refused': closes('AlreadyBonded') },
+              after: deadline,
+            },
+            authenticating: {
+              description: 'Step 2: tickets, and only then the proof.',
+              invoke: {
+                src: 'checkTickets',
+                input: ({ context: { peer } }) => ({ peer }),
+                onDone: [
+                  {
+                    guard: { type: 'granted', params: grantOf },
+                    target: 'judging',
+                    actions: { type: 'keepGrant', params: grantOf },
+                  },
+                  closes('NotAllowed'),
+                ],
+                onError: closes('NotAllowed'),
+              },
+              after: deadline,
+            },
+            judging: {
+              description: 'Step 2: the proof, last of all.',
+              always: [{ guard: 'proofHolds', target: 'proving' }, closes('InvalidProof')],
+            },
+            proving: {
+              description: 'Step 3: shows its own proof and its bonds, waits for the dialler’s.',
+              entry: tell({ type: 'link.sendEnd' }),
+              on: {
+                'bond.peers': { target: '#bond.steady', actions: { type: 'learn', params: peersOf } },
+              },
+              after: deadline,
+            },
+          },
+        },
+      },
+    },
+    steady: {
+      description: 'The bond stands.',
+      type: 'parallel',
+      // The first ping measures the round-trip time of a bond that may never fall silent.
+      entry: ['becomeSteady', 'tellSteady', 'tellDueEntry', tell({ type: 'link.ping' })],
+      on: {
+        'bond.ping': {
+          actions: { type: 'tellLink', params: ({ event }) => ({ type: 'link.pong', sentMs: event.sentMs }) },
+        },
+        'bond.pong': { actions: { type: 'measure', params: ({ event }) => event } },
+        'bond.departure': closes('Departed'),
+        'bond.bondFormed': { actions: { type: 'learn', params: ({ event }) => [event.peer] } },
+        'bond.undecodable': fails('ProtocolViolation'),
+        'bond.depart': { target: 'closed', actions: [tell({ type: 'link.departure' }), because('Departed')] },
+        'bond.announce': {
+          actions: { type: 'tellLink', params: ({ event }) => ({ type: 'link.announceBond', peer: event.peer }) },
+        },
+        'bond.entryChanged': { actions: tell({ type: 'link.sendEntry' }) },
+      },
+      states: {
+        liveness: {
+          description: 'A peer that stays silent for too many ticks is gone.',
+          initial: 'listening',
+          states: {
+            listening: {
+              description: 'Until the next tick.',
+              entry: 'drawTick',
+              on: { 'bond.heard': { actions: 'hear' } },
+              after: {
+                tick: [
+                  { guard: 'isLost', ...fails('Timeout') },
+                  {
+                    guard: 'isMissed',
+                    target: 'listening',
+                    reenter: true,
+                    actions: ['countTick', tell({ type: 'link.ping' })],
+                  },
+                  { target: 'listening', reenter: true, actions: 'countTick' },
+                ],
+              },
+            },
+          },
+        },
+        ticket: {
+          description: 'The peer may stay as long as its tickets hold.',
+          initial: 'valid',
+          on: {
+            'bond.entryUpdate': [
+              { guard: { type: 'genuine', params: ({ event }) => event }, target: '.checking', reenter: true },
+              closes('ProtocolViolation'),
+            ],
+            'bond.ticketExpired': { target: '.checking' },
+          },
+          states: {
+            valid: { description: 'Until the earliest expiry, or a new entry.' },
+            checking: {
+              description: 'Renewed, or no longer allowed.',
+              invoke: {
+                src: 'checkTickets',
+                input: ({ context: { peer } }) => ({ peer }),
+                onDone: [
+                  {
+                    guard: { type: 'granted', params: grantOf },
+                    target: 'valid',
+                    actions: { type: 'keepGrant', params: grantOf },
+                  },
+                  closes('NotAllowed'),
+                ],
+                onError: closes('NotAllowed'),
+              },
+              after: deadline,
+            },
+          },
+        },
+      },
+    },
+    failed: {
+      description: 'Nobody wanted this end: silence, a lost link, bytes that do not decode.',
+      type: 'final',
+      entry: ends('failed'),
+    },
+    closed: {
+      description: 'One side said why.',
+      type: 'final',
+      entry: ends('closed'),
+    },
+  },
+})

@@ -1,0 +1,157 @@
+/**
+ * The words the bond's chart is written in: its guards, actions, delays, and the actors it is bound to from outside. What each does
+ * is small; when it happens stands in `machine.ts`.
+ */
+import {
+  type AnyActorRef,
+  assign,
+  cancel,
+  enqueueActions,
+  fromCallback,
+  fromPromise,
+  type NonReducibleUnknown,
+  sendTo,
+  setup,
+} from 'xstate'
+import { assert } from '../../errors.ts'
+import type { PeerId } from '../../identity/keys.ts'
+import { BOND } from '../../limits.ts'
+import { nextBetween, randomFrom } from '../random.ts'
+import { parentOf } from '../xstate.ts'
+import type {
+  BondContext,
+  BondEvent,
+  BondInput,
+  BondNews,
+  BondOutput,
+  LinkCommand,
+  LinkInput,
+  LinkReport,
+  SyncInput,
+  TicketInput,
+  TicketVerdict,
+} from './events.ts'
+import { FRESH, hear, isLost, nextTick, sample, tick } from './heartbeat.ts'
+import { closeReasonFor, type EndReason, type Outcome, outcomeOf } from './reasons.ts'
+
+/** The longest delay a timer takes (32 bits); tickets that live longer are simply looked at again then. */
+const TIMER_MAX_MS = 2_147_483_647
+
+export function contextOf({ seed, ...input }: BondInput): BondContext {
+  return {
+    ...input,
+    ...FRESH,
+    bondId: null,
+    rtt: null,
+    tickMs: BOND.livenessIntervalMs,
+    expires: Number.POSITIVE_INFINITY,
+    syncAttempts: 0,
+    proven: false,
+    linked: false,
+    entryDue: false,
+    wasSteady: false,
+    outcome: null,
+    reason: null,
+    random: randomFrom(seed),
+  }
+}
+
+export function outputOf({ outcome, reason }: BondContext): BondOutput {
+  assert(outcome !== null && reason !== null, 'a bond ended without a reason')
+  return { outcome, reason }
+}
+
+/** The group that spawned this bond; one that runs by itself, as in a model's walk, tells nobody but itself. */
+const group = ({ self }: { self: AnyActorRef }) => parentOf(self) ?? self
+
+export const bondSetup = setup({
+  types: {
+    context: {} as BondContext,
+    events: {} as BondEvent,
+    input: {} as BondInput,
+    output: {} as BondOutput,
+  },
+  actors: {
+    link: fromCallback<LinkCommand, LinkInput & NonReducibleUnknown>(() => {}),
+    checkTickets: fromPromise<TicketVerdict, TicketInput>(({ signal }) => {
+      throw signal.reason ?? new TypeError('checkTickets is provided by the actors')
+    }),
+    syncCatalog: fromPromise<void, SyncInput>(({ signal }) => {
+      throw signal.reason ?? new TypeError('syncCatalog is provided by the actors')
+    }),
+  },
+  delays: {
+    step: BOND.handshakeStepTimeoutMs,
+    tick: ({ context }) => context.tickMs,
+    /** Full jitter, doubling with each attempt. */
+    beforeDialAgain: ({ context }) =>
+      nextBetween(context.random, 0, BOND.redialMinMs * 2 ** Math.max(0, context.syncAttempts - 1))[0],
+  },
+  guards: {
+    peerUnknown: ({ context }) => !context.known,
+    proofHolds: ({ context }) => context.proven,
+    isLost: ({ context }) => isLost(tick(context, context.tickMs)),
+    isMissed: ({ context }) => tick(context, context.tickMs).missed > 0,
+    otherNetwork: ({ context }, { network }: { network: string }) => network !== context.network,
+    otherGroup: ({ context }, { group }: { group: string }) => group !== context.group,
+    proven: (_, { proven }: { proven: boolean }) => proven,
+    genuine: (_, { genuine }: { genuine: boolean }) => genuine,
+    isDialler: ({ context }) => context.role === 'dialler',
+    granted: (_, verdict: TicketVerdict) => verdict.granted && verdict.expires > verdict.nowMs,
+    isFailure: (_, { reason }: { reason: EndReason }) => outcomeOf(reason) === 'failed',
+    mustSync: ({ context }, { reason, byPeer }: { reason: EndReason; byPeer: boolean }) =>
+      byPeer && reason === 'UnknownPeer' && context.syncAttempts < BOND.syncAttemptsMax,
+  },
+  actions: {
+    because: assign((_, { reason }: { reason: EndReason }) => ({ reason })),
+    keepBondId: assign((_, { bondId }: Extract<LinkReport, { type: 'link.opened' }>) => ({ bondId })),
+    keepVerdict: assign((_, { proven }: { proven: boolean }) => ({ proven })),
+    linkUp: assign({ linked: true }),
+    linkDown: assign({ linked: false }),
+    countSync: assign(({ context }) => ({
+      syncAttempts: context.syncAttempts + 1,
+      random: nextBetween(context.random, 0, 1)[1],
+    })),
+    entryIsDue: assign({ entryDue: true }),
+    drawTick: assign(({ context }) => {
+      const [tickMs, random] = nextTick(context.random)
+      return { tickMs, random }
+    }),
+    countTick: assign(({ context }) => tick(context, context.tickMs)),
+    hear: assign(({ context }) => hear(context)),
+    measure: assign(({ context }, { sentMs, nowMs }: { sentMs: number; nowMs: number }) => ({
+      rtt: sample(context.rtt, nowMs - sentMs),
+    })),
+    tellLink: sendTo('link', (_, command: LinkCommand) => command),
+    claim: sendTo(group, ({ self, context: { peer, role } }): BondNews => {
+      return { type: 'bond.claim', bond: self.id, peer, role }
+    }),
+    learn: sendTo(group, (_, peers: readonly PeerId[]): BondNews => ({ type: 'bond.learned', peers })),
+    becomeSteady: assign({ wasSteady: true }),
+    tellSteady: sendTo(group, ({ self, context: { peer, bondId } }): BondNews => {
+      assert(bondId !== null, 'a bond without a link became steady')
+      return { type: 'bond.steady', bond: self.id, peer, bondId }
+    }),
+    tellDueEntry: enqueueActions(({ enqueue, context }) => {
+      if (context.entryDue) enqueue.sendTo('link', { type: 'link.sendEntry' } satisfies LinkCommand)
+    }),
+    /** The timer outlives the states: tickets may end during the handshake as well. */
+    keepGrant: enqueueActions(({ enqueue }, verdict: TicketVerdict) => {
+      if (!verdict.granted) return
+      const leftMs = Math.max(0, verdict.expires - verdict.nowMs)
+      enqueue.assign({ expires: verdict.expires })
+      enqueue(cancel('ticketExpired'))
+      enqueue.raise({ type: 'bond.ticketExpired' }, { id: 'ticketExpired', delay: Math.min(leftMs, TIMER_MAX_MS) })
+    }),
+    keepOutcome: assign((_, { outcome }: { outcome: Outcome }) => ({ outcome })),
+    hangUp: enqueueActions(({ enqueue, context: { linked, reason } }) => {
+      if (!linked || reason === null) return
+      enqueue.sendTo('link', { type: 'link.close', reason: closeReasonFor(reason) } satisfies LinkCommand)
+      enqueue.assign({ linked: false })
+    }),
+    tellEnded: sendTo(group, ({ self, context }): BondNews => {
+      const { peer, wasSteady } = context
+      return { type: 'bond.ended', bond: self.id, peer, ...outputOf(context), wasSteady }
+    }),
+  },
+})
