@@ -1,0 +1,86 @@
+/**
+ * Campaigning (Raft §5.2), always asked for first (Thesis §9.6): a pre-candidate keeps its term and finds out whether it
+ * could win, so a member that was cut off comes back without forcing an election on those who have a leader.
+ */
+import {
+  chain,
+  type Effect,
+  otherVoters,
+  type RaftContext,
+  type Step,
+  sendTo,
+  withFreshTimeout,
+  writeHardState,
+} from './context.ts'
+import type { EventNamed, MessageEvent, RaftEvent } from './events.ts'
+import { loseLeader } from './follower.ts'
+import type { PreVote, RequestVote, Term } from './messages.ts'
+import { isLost, isWon } from './quorum.ts'
+
+/** Thesis §9.6: would you vote for me in the term after this one? */
+export function askPreVotes(context: RaftContext): Step {
+  return chain(loseLeader(context), startCount, (next) => [next, request(next, preVoteOf(next), otherVoters(next))])
+}
+
+function preVoteOf({ term, log }: RaftContext): PreVote {
+  return { type: 'PreVote', term: (term + 1) as Term, lastIndex: log.lastIndex, lastTerm: log.lastTerm }
+}
+
+/** Raft §5.2: a new term, a vote for oneself, both on disk before anyone is asked. */
+export function campaign(context: RaftContext, event: RaftEvent): Step {
+  const transfer = event.type === 'raft.timeoutNow'
+  const next = { ...context, term: (context.term + 1) as Term, votedFor: context.self }
+  return chain(writeHardState(next), loseLeader, startCount, (counting) => [
+    counting,
+    request(counting, voteRequestOf(counting, transfer), otherVoters(counting)),
+  ])
+}
+
+function voteRequestOf({ term, log }: RaftContext, transfer: boolean): RequestVote {
+  return { type: 'RequestVote', term, lastIndex: log.lastIndex, lastTerm: log.lastTerm, transfer }
+}
+
+function startCount(context: RaftContext): Step {
+  return [withFreshTimeout({ ...context, votes: new Map([[context.self, true]]) }), []]
+}
+
+function request(context: RaftContext, message: PreVote | RequestVote, to: readonly MessageEvent['from'][]): Effect[] {
+  return sendTo(context, to, message, context.writes.issued)
+}
+
+/** A voter that was not bonded when we began is asked too. */
+export function askPreVoteOf(context: RaftContext, { from }: EventNamed<'raft.introduce'>): Step {
+  return [context, mayAsk(context, from) ? request(context, preVoteOf(context), [from]) : []]
+}
+
+export function askVoteOf(context: RaftContext, { from }: EventNamed<'raft.introduce'>): Step {
+  return [context, mayAsk(context, from) ? request(context, voteRequestOf(context, false), [from]) : []]
+}
+
+function mayAsk(context: RaftContext, peer: MessageEvent['from']): boolean {
+  return otherVoters(context).includes(peer) && !context.votes.has(peer)
+}
+
+export function countPreVote(context: RaftContext, { from, message }: EventNamed<'raft.preVoteResponse'>): RaftContext {
+  if (message.granted && message.term !== context.term + 1) return context
+  return counted(context, from, message.granted)
+}
+
+export function countVote(
+  context: RaftContext,
+  { from, message }: EventNamed<'raft.requestVoteResponse'>,
+): RaftContext {
+  return message.term === context.term ? counted(context, from, message.granted) : context
+}
+
+function counted(context: RaftContext, from: MessageEvent['from'], granted: boolean): RaftContext {
+  return { ...context, votes: new Map(context.votes).set(from, granted) }
+}
+
+export function hasWon({ configuration, votes }: RaftContext): boolean {
+  return isWon(configuration, votes)
+}
+
+export function hasLost({ configuration, votes }: RaftContext): boolean {
+  return isLost(configuration, votes)
+}

@@ -1,0 +1,127 @@
+/**
+ * A follower takes what its leader sends, answers once it is on disk, and campaigns when it hears nobody (Raft §5.2, §5.3).
+ * Learners are followers whose deadline never comes.
+ *
+ * Where it leaves the paper: an empty AppendEntries that opens no new round is not answered. It only tells the commit index,
+ * and answering it would double the messages of every batch.
+ */
+import { assert } from '../../errors.ts'
+import { RAFT_TIMING } from '../../limits.ts'
+import { isVoter } from './configuration.ts'
+import {
+  chain,
+  commitUpTo,
+  drawn,
+  type Effect,
+  LONG_AGO_MS,
+  type RaftContext,
+  reply,
+  type Step,
+  sendTo,
+  stay,
+  withDeadline,
+  withFreshTimeout,
+  writeEntries,
+  writeHardState,
+} from './context.ts'
+import type { EventNamed, MessageEvent } from './events.ts'
+import type { AppendEntries, LogIndex, Proposal } from './messages.ts'
+import { loseForwarded } from './read-index.ts'
+import { newerTerm } from './voting.ts'
+
+/** Raft §5.1: a newer term makes a follower of everyone, without a vote given in it yet. */
+export function adoptTerm(context: RaftContext, event: MessageEvent): Step {
+  const next = { ...context, term: newerTerm(event), votedFor: null }
+  return chain(writeHardState(next), loseLeader, awaitLeader)
+}
+
+/** No leader is known: reads asked of the old one are lost. */
+export function loseLeader(context: RaftContext): Step {
+  const [next, effects] = loseForwarded(context)
+  return [{ ...next, leader: null, leaderHeardMs: LONG_AGO_MS, answeredRound: 0, votes: new Map() }, effects]
+}
+
+/** Raft §5.2: wait an election timeout, drawn anew. */
+export function awaitLeader(context: RaftContext): Step {
+  return stay(withFreshTimeout(context))
+}
+
+/** Raft §5.2: no leader heard for an election timeout. */
+export function isElectionDue(context: RaftContext, nowMs: number): boolean {
+  return nowMs >= context.electionDeadlineMs && isVoter(context.configuration, context.self)
+}
+
+/** Raft figure 2, AppendEntries, all of its receiver's rules. */
+export function onAppendEntries(context: RaftContext, { from, message }: EventNamed<'raft.appendEntries'>): Step {
+  if (message.term < context.term) return [context, rejection(context, from, message)]
+  const [heard, lost] = hearLeader(context, from)
+  if (!heard.log.matches(message.prevIndex, message.prevTerm))
+    return [heard, [...lost, ...rejection(heard, from, message)]]
+  return chain(
+    [heard, lost],
+    (next) => take(next, message),
+    (next) => answer(next, from, message),
+    (next) => commitUpTo(next, Math.max(next.commitIndex, committedBy(message)) as LogIndex),
+  )
+}
+
+function hearLeader(context: RaftContext, from: EventNamed<'raft.appendEntries'>['from']): Step {
+  const [next, effects] = context.leader === from ? stay(context) : loseLeader(context)
+  return [withDeadline({ ...next, leader: from, leaderHeardMs: next.nowMs }), effects]
+}
+
+/** §5.3: entries that conflict are cut, with all that follow; those that are there already stay. */
+function take(context: RaftContext, { prevIndex, entries }: AppendEntries): Step {
+  const { log, from, written } = context.log.truncateAndAppend(prevIndex, entries)
+  if (from === null) return stay(context)
+  assert(from > context.commitIndex, `entry ${from} would replace a committed one (commit ${context.commitIndex})`)
+  const [next, effects] = writeEntries(context, log, from, written)
+  return [withDeadline(next), effects]
+}
+
+/** Only what this message vouched for is known to be the leader's (figure 2, commitIndex). */
+function committedBy({ commit, prevIndex, entries }: AppendEntries): number {
+  return Math.min(commit, prevIndex + entries.length)
+}
+
+function answer(context: RaftContext, from: MessageEvent['from'], message: AppendEntries): Step {
+  const { round, prevIndex, entries } = message
+  if (entries.length === 0 && round === context.answeredRound) return stay(context)
+  const matchIndex = (prevIndex + entries.length) as LogIndex
+  const response = { type: 'AppendEntriesResponse', term: context.term, matchIndex, round } as const
+  return [{ ...context, answeredRound: round }, reply(context, from, response)]
+}
+
+/** §5.3, end: tell where to look next: the last of our entries whose term is not past the one that was asked for. */
+function rejection(context: RaftContext, from: MessageEvent['from'], message: AppendEntries): Effect[] {
+  const { log, term } = context
+  const { prevIndex, prevTerm, round } = message
+  const hintIndex = log.lastAtOrBelow(prevIndex, prevTerm)
+  const hintTerm = log.termAt(hintIndex) ?? log.baseTerm
+  return reply(context, from, { type: 'AppendEntriesRejection', term, prevIndex, hintIndex, hintTerm, round })
+}
+
+/** The bond to the leader is gone: a hint, not a proof. A voter asks soon whether others miss it too. */
+export function onLeaderLost(context: RaftContext): Step {
+  return chain(loseLeader(context), (next) => {
+    if (!isVoter(next.configuration, next.self)) return stay(next)
+    const [pauseMs, drew] = drawn(next, RAFT_TIMING.hintPauseMinMs, RAFT_TIMING.hintPauseMaxMs)
+    return stay({ ...drew, electionDeadlineMs: drew.nowMs + pauseMs })
+  })
+}
+
+/** Commands go to the leader; it stamps them. */
+export function forwardProposals(context: RaftContext, proposals: readonly Proposal[]): Step {
+  const { leader, peers } = context
+  if (leader === null || !peers.has(leader)) return refuse(context, proposals, 'NoLeader')
+  return [context, sendTo(context, [leader], { type: 'Propose', proposals }, 0)]
+}
+
+export function refuse(context: RaftContext, proposals: readonly Proposal[], code: 'NoLeader' | 'Busy'): Step {
+  return [context, [{ type: 'respond', params: { kind: 'refused', proposals, code } }]]
+}
+
+/** Thesis §3.10: the leader asks this voter to take its place. */
+export function isAskedToLead(context: RaftContext, { from, message }: EventNamed<'raft.timeoutNow'>): boolean {
+  return message.term === context.term && from === context.leader && isVoter(context.configuration, context.self)
+}

@@ -1,0 +1,194 @@
+/**
+ * Leading: append, replicate, commit, beat, and step down when a majority is silent (Raft §5.3, §5.4.2, §8; Thesis §6.2).
+ *
+ * A leader never counts an entry of an older term by its copies; it commits a no-op of its own first, and all before it
+ * with it (§5.4.2). It admits each bonded peer of no or the same group as a learner, one at a time (Thesis §4.1).
+ */
+import type { PeerId } from '../../identity/keys.ts'
+import { RAFT } from '../../limits.ts'
+import { isMember, isVoter, latestIndex, withLearner } from './configuration.ts'
+import {
+  chain,
+  commitUpTo,
+  LONG_AGO_MS,
+  NEVER_MS,
+  otherMembers,
+  otherVoters,
+  type RaftContext,
+  type Step,
+  sendTo,
+  stay,
+  writeEntries,
+} from './context.ts'
+import type { EventNamed } from './events.ts'
+import { refuse } from './follower.ts'
+import { entryBytes } from './log.ts'
+import type { Entry, LogIndex, Proposal } from './messages.ts'
+import { heard, isStaleRejection, matched, type Progress, probing, rejected, restarted } from './progress.ts'
+import { isMajority, reachedByMajority } from './quorum.ts'
+import { hasCommittedInTerm, loseLeaderReads, settleReads } from './read-index.ts'
+import { beginRound, isReachable, replicate } from './replication.ts'
+
+/** Raft §5.2, §8: everyone hears of the new leader with its no-op. */
+export function lead(context: RaftContext): Step {
+  const { self, nowMs, timing, log, commitIndex, term } = context
+  const progress = new Map(otherMembers(context).map((peer) => [peer, probing(firstNext(context, peer), nowMs)]))
+  const next: RaftContext = {
+    ...context,
+    leader: self,
+    progress,
+    votes: new Map(),
+    round: 1,
+    electionDeadlineMs: NEVER_MS,
+    heartbeatDueMs: nowMs + timing.heartbeatIntervalMs,
+    uncommittedBytes: bytesOf(log.between(commitIndex + 1, log.lastIndex)),
+  }
+  return append(next, [{ kind: 'noop', term, timeMs: nowMs }])
+}
+
+/** A peer without a log is sent all of it; one that holds ours probably has most (figure 2, nextIndex). */
+function firstNext({ peers, log }: RaftContext, peer: PeerId): LogIndex {
+  return (peers.get(peer)?.formation === null ? 1 : log.lastIndex + 1) as LogIndex
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entryBytes(entry), 0)
+}
+
+function append(context: RaftContext, entries: readonly Entry[]): Step {
+  const from = (context.log.lastIndex + 1) as LogIndex
+  const next = { ...context, uncommittedBytes: context.uncommittedBytes + bytesOf(entries) }
+  return chain(writeEntries(next, next.log.append(entries), from, entries), (written) => replicate(written, 'entries'))
+}
+
+/** Raft §5.3: commands become entries of this term. */
+export function onPropose(context: RaftContext, proposals: readonly Proposal[], timeMs: number): Step {
+  if (context.transfer !== null) return refuse(context, proposals, 'NoLeader')
+  if (context.uncommittedBytes >= RAFT.uncommittedBytesMax) return refuse(context, proposals, 'Busy')
+  return appendProposals(context, proposals, timeMs)
+}
+
+/** Those of another member. One that cannot be taken is dropped: its sender offers it again. */
+export function onForwardedProposals(context: RaftContext, proposals: readonly Proposal[]): Step {
+  const full = context.transfer !== null || context.uncommittedBytes >= RAFT.uncommittedBytesMax
+  return full ? stay(context) : appendProposals(context, proposals, context.nowMs)
+}
+
+function appendProposals(context: RaftContext, proposals: readonly Proposal[], timeMs: number): Step {
+  if (proposals.length === 0) return stay(context)
+  const { term } = context
+  return append(
+    context,
+    proposals.map((proposal) => ({ ...proposal, term, timeMs })),
+  )
+}
+
+/** Raft §5.3, §5.4.2: a majority holds an entry of this term, so it and all before it are committed. */
+export function advanceCommit(context: RaftContext): Step {
+  const { configuration, self, writes, progress, log, term, commitIndex } = context
+  const index = reachedByMajority(configuration, (voter) =>
+    voter === self ? writes.durableIndex : (progress.get(voter)?.match ?? 0),
+  ) as LogIndex
+  if (index <= commitIndex || log.termAt(index) !== term) return stay(context)
+  const bytes = bytesOf(log.between(commitIndex + 1, index))
+  const next = { ...context, uncommittedBytes: context.uncommittedBytes - bytes }
+  return chain(commitUpTo(next, index), admitNext, (admitted) => replicate(admitted, 'commit'), settleReads)
+}
+
+/** Its log agrees with ours up to `matchIndex`. */
+export function onAppendEntriesResponse(
+  context: RaftContext,
+  { from, message }: EventNamed<'raft.appendEntriesResponse'>,
+): Step {
+  const before = context.progress.get(from)
+  const { term, matchIndex, round } = message
+  if (before === undefined || term !== context.term || matchIndex > context.log.lastIndex) return stay(context)
+  const after = matched(heard(before, context.nowMs, round), matchIndex)
+  return chain(stay(withProgress(context, from, after)), advanceCommit, sendMore(from), settleReads, handOver)
+}
+
+function withProgress(context: RaftContext, peer: PeerId, progress: Progress): RaftContext {
+  return { ...context, progress: new Map(context.progress).set(peer, progress) }
+}
+
+/** Its window has room again. */
+function sendMore(peer: PeerId): (context: RaftContext) => Step {
+  return (context) =>
+    context.progress.get(peer)!.next <= context.log.lastIndex ? replicate(context, 'entries') : stay(context)
+}
+
+/** Raft §5.3: its log differs before that place; look further back, whole terms at a time. */
+export function onAppendEntriesRejection(
+  context: RaftContext,
+  { from, message }: EventNamed<'raft.appendEntriesRejection'>,
+): Step {
+  const before = context.progress.get(from)
+  if (before === undefined || message.term !== context.term) return stay(context)
+  const answered = heard(before, context.nowMs, message.round)
+  if (isStaleRejection(before, message.prevIndex)) return settleReads(withProgress(context, from, answered))
+  const hint = context.log.lastAtOrBelow(message.hintIndex, message.hintTerm) + 1
+  const after = rejected(answered, message.prevIndex, hint)
+  return chain(replicate(withProgress(context, from, after), 'entries'), settleReads)
+}
+
+/** A bonded peer said which log it holds: send it what it lacks, or admit it. */
+export function reachPeer(context: RaftContext, peer: PeerId): Step {
+  const known = context.progress.get(peer)
+  if (known === undefined || !isReachable(context, peer)) return admitNext(context)
+  const next = known.match > 0 ? ((known.match + 1) as LogIndex) : firstNext(context, peer)
+  return replicate(withProgress(context, peer, restarted(known, next)), 'entries')
+}
+
+/** Thesis §4.1, §4.2.1: the next newcomer becomes a learner, once the change before and an entry of this term are committed. */
+export function admitNext(context: RaftContext): Step {
+  const { configuration, configurations, commitIndex, peers, term, nowMs } = context
+  if (latestIndex(configurations) > commitIndex || !hasCommittedInTerm(context)) return stay(context)
+  const waiting = [...peers.keys()].filter((peer) => isReachable(context, peer) && !isMember(configuration, peer))
+  const newcomer = waiting.sort()[0]
+  if (newcomer === undefined) return stay(context)
+  const next = withProgress(context, newcomer, probing(firstNext(context, newcomer), nowMs))
+  return append(next, [
+    { kind: 'configuration', term, timeMs: nowMs, configuration: withLearner(configuration, newcomer) },
+  ])
+}
+
+/** Heartbeats when due (Raft §5.2), and an end to a transfer that takes too long (Thesis §3.10). */
+export function onLeaderTick(context: RaftContext): Step {
+  const { transfer, nowMs, heartbeatDueMs } = context
+  const next = transfer !== null && nowMs >= transfer.deadlineMs ? { ...context, transfer: null } : context
+  return nowMs >= heartbeatDueMs ? beginRound(next) : stay(next)
+}
+
+/** Thesis §6.2: no majority answered within an election timeout, so others may have another leader by now. */
+export function isUnheard({ configuration, self, progress, timing }: RaftContext, nowMs: number): boolean {
+  return !isMajority(configuration, (voter) => {
+    const lastContactMs = progress.get(voter)?.lastContactMs ?? LONG_AGO_MS
+    return voter === self || nowMs - lastContactMs < timing.electionTimeoutMs
+  })
+}
+
+/** Thesis §3.10: to `to`, or to the voter whose log is the fullest. */
+export function transferLeadership(context: RaftContext, wanted: PeerId | undefined): Step {
+  const able = otherVoters(context).filter((voter) => isReachable(context, voter))
+  const matchOf = (voter: PeerId): number => context.progress.get(voter)?.match ?? 0
+  const to = wanted ?? able.sort((a, b) => matchOf(b) - matchOf(a))[0]
+  if (to === undefined || !able.includes(to) || !isVoter(context.configuration, to)) return stay(context)
+  const deadlineMs = context.nowMs + context.timing.electionTimeoutMs
+  return handOver({ ...context, transfer: { to, deadlineMs, asked: false } })
+}
+
+/** Once its log is as long as ours it may campaign, and will win. */
+function handOver(context: RaftContext): Step {
+  const { transfer, progress, log, term, writes } = context
+  if (transfer === null || transfer.asked) return stay(context)
+  if (progress.get(transfer.to)?.match !== log.lastIndex) return stay(context)
+  const next = { ...context, transfer: { ...transfer, asked: true } }
+  return [next, sendTo(context, [transfer.to], { type: 'TimeoutNow', term }, writes.hardState)]
+}
+
+/** No longer leading: whatever only a leader has is gone. */
+export function concede(context: RaftContext): Step {
+  const [next, effects] = loseLeaderReads(context)
+  const role = { leader: null, progress: new Map(), heartbeatDueMs: NEVER_MS, uncommittedBytes: 0, transfer: null }
+  return [{ ...next, ...role }, effects]
+}

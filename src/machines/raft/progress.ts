@@ -1,0 +1,110 @@
+/**
+ * What a leader knows of one follower's log (Raft figure 2, nextIndex and matchIndex), and how much it may send it.
+ *
+ *   probe       where the two logs part is not known: one AppendEntries at a time, until it is answered or a heartbeat
+ *               is due. Every peer starts here, and comes back after a rejection or with a new bond.
+ *   replicate   they agree up to `match`: entries go out as they come (Thesis §10.2.1), `next` runs ahead of the answers
+ *               and a window bounds what is under way.
+ *
+ * Only messages with entries are in the window; an answer frees all up to its match index.
+ */
+import { RAFT } from '../../limits.ts'
+import type { LogIndex } from './messages.ts'
+
+interface InFlight {
+  readonly lastIndex: LogIndex
+  readonly bytes: number
+}
+
+export interface Progress {
+  readonly state: 'probe' | 'replicate'
+  /** The highest index known to be on the follower's disk as in our log. */
+  readonly match: LogIndex
+  readonly next: LogIndex
+  /** A probe is under way. */
+  readonly probing: boolean
+  readonly inFlight: readonly InFlight[]
+  readonly inFlightBytes: number
+  /** When it last answered; what check-quorum counts (Thesis §6.2). */
+  readonly lastContactMs: number
+  /** The highest confirmation round it answered (Thesis §6.4). */
+  readonly round: number
+}
+
+const NOTHING: readonly InFlight[] = []
+
+/** `next` is a guess: right for a peer that held the whole log, corrected by its first answer for any other. */
+export function probing(next: LogIndex, nowMs: number): Progress {
+  return {
+    state: 'probe',
+    match: 0 as LogIndex,
+    next,
+    probing: false,
+    inFlight: NOTHING,
+    inFlightBytes: 0,
+    lastContactMs: nowMs,
+    round: 0,
+  }
+}
+
+/** What was under way on the old bond is gone: find out again, from what is known for sure. */
+export function restarted(progress: Progress, next: LogIndex): Progress {
+  return { ...progress, state: 'probe', next, probing: false, inFlight: NOTHING, inFlightBytes: 0 }
+}
+
+/** May the next entries go out now? */
+export function maySend(progress: Progress, lastIndex: LogIndex): boolean {
+  if (progress.state === 'probe') return !progress.probing
+  return progress.next <= lastIndex && !isFull(progress)
+}
+
+function isFull({ inFlight, inFlightBytes }: Progress): boolean {
+  return inFlight.length >= RAFT.inFlightMessagesMax || inFlightBytes >= RAFT.inFlightBytesMax
+}
+
+/** Entries up to `lastIndex` were sent. A probe leaves `next` where it is: it may have to be sent again. */
+export function sent(progress: Progress, lastIndex: LogIndex, bytes: number): Progress {
+  if (progress.state === 'probe') return { ...progress, probing: true }
+  return {
+    ...progress,
+    next: (lastIndex + 1) as LogIndex,
+    inFlight: [...progress.inFlight, { lastIndex, bytes }],
+    inFlightBytes: progress.inFlightBytes + bytes,
+  }
+}
+
+/** It answered, whatever it said. */
+export function heard(progress: Progress, nowMs: number, round: number): Progress {
+  return { ...progress, lastContactMs: nowMs, round: Math.max(progress.round, round) }
+}
+
+/** Raft §5.3: its log agrees with ours up to `matchIndex`. */
+export function matched(progress: Progress, matchIndex: LogIndex): Progress {
+  const match = Math.max(progress.match, matchIndex) as LogIndex
+  const next = Math.max(progress.state === 'probe' ? 0 : progress.next, match + 1) as LogIndex
+  let freed = 0
+  let place = 0
+  for (; place < progress.inFlight.length && progress.inFlight[place]!.lastIndex <= match; place++) {
+    freed += progress.inFlight[place]!.bytes
+  }
+  return {
+    ...progress,
+    state: 'replicate',
+    match,
+    next,
+    probing: false,
+    inFlight: place === 0 ? progress.inFlight : progress.inFlight.slice(place),
+    inFlightBytes: progress.inFlightBytes - freed,
+  }
+}
+
+/** A rejection that an answer since has overtaken, or that is not about the probe under way, says nothing new. */
+export function isStaleRejection({ state, match, next }: Progress, prevIndex: LogIndex): boolean {
+  return state === 'replicate' ? prevIndex <= match : prevIndex !== next - 1
+}
+
+/** Raft §5.3: it does not hold the entry before `next`; look again at `hint`, but never before what is known to match. */
+export function rejected(progress: Progress, prevIndex: LogIndex, hint: number): Progress {
+  const next = Math.max(progress.match + 1, Math.min(prevIndex, hint)) as LogIndex
+  return restarted(progress, next)
+}

@@ -1,0 +1,108 @@
+/**
+ * What a leader sends to whom (Raft §5.3; Thesis §10.2.1: batched and pipelined). Peers that are at the same place get the
+ * same message, so it is encoded once. AppendEntries wait for the leader's term on its disk, not for its entries: disk and
+ * network work at the same time, and the leader counts itself only when its disk has answered.
+ */
+import type { PeerId } from '../../identity/keys.ts'
+import { RAFT } from '../../limits.ts'
+import { type Effect, type RaftContext, type Step, sendTo } from './context.ts'
+import type { Batch } from './log.ts'
+import type { AppendEntries, LogIndex } from './messages.ts'
+import { maySend, type Progress, sent } from './progress.ts'
+
+/**
+ * Why messages go out. `entries`: there may be some to send. `commit`: the commit index moved and every follower should
+ * know at once, since its own clients wait for it. `heartbeat`: everyone must hear and answer.
+ */
+export type Occasion = 'entries' | 'commit' | 'heartbeat'
+
+interface Outgoing {
+  readonly next: LogIndex
+  readonly batch: Batch
+  readonly to: PeerId[]
+}
+
+const NO_ENTRIES: Batch = { entries: [], bytes: 0 }
+
+/** May this bonded peer get our log: it has none yet, or ours? */
+export function isReachable({ peers, formation }: RaftContext, peer: PeerId): boolean {
+  const held = peers.get(peer)?.formation
+  return held === null || (held !== undefined && held === formation.id)
+}
+
+/** Send each follower what its state and its window allow. */
+export function replicate(context: RaftContext, occasion: Occasion): Step {
+  const progress = new Map(context.progress)
+  const outgoing = new Map<number, Outgoing>()
+  for (const [peer, one] of context.progress) {
+    if (isReachable(context, peer)) progress.set(peer, feed(context, peer, one, occasion, outgoing))
+  }
+  if (outgoing.size === 0) return [context, []]
+  return [{ ...context, progress }, effectsOf(context, outgoing)]
+}
+
+function feed(
+  { log }: RaftContext,
+  peer: PeerId,
+  before: Progress,
+  occasion: Occasion,
+  outgoing: Map<number, Outgoing>,
+): Progress {
+  let progress = occasion === 'heartbeat' && before.probing ? { ...before, probing: false } : before
+  let silent = true
+  while (maySend(progress, log.lastIndex)) {
+    const { next } = progress
+    const batch = put(outgoing, next * 2, peer, next, () => log.slice(next, RAFT.appendBytesMax, RAFT.appendEntriesMax))
+    progress = sent(progress, (next + batch.entries.length - 1) as LogIndex, batch.bytes)
+    silent = false
+  }
+  if (silent && occasion !== 'entries' && progress.state === 'replicate') {
+    put(outgoing, progress.next * 2 + 1, peer, progress.next, () => NO_ENTRIES)
+  }
+  return progress
+}
+
+/** Join the peers that get the same message. Messages with entries and without have keys of their own. */
+function put(outgoing: Map<number, Outgoing>, key: number, peer: PeerId, next: LogIndex, batchOf: () => Batch): Batch {
+  const known = outgoing.get(key)
+  if (known !== undefined) {
+    known.to.push(peer)
+    return known.batch
+  }
+  const batch = batchOf()
+  outgoing.set(key, { next, batch, to: [peer] })
+  return batch
+}
+
+/** In log order, because a peer may get several. */
+function effectsOf(context: RaftContext, outgoing: ReadonlyMap<number, Outgoing>): Effect[] {
+  const groups = [...outgoing.values()]
+  if (groups.length > 1) groups.sort((a, b) => a.next - b.next)
+  return groups.flatMap(({ next, batch, to }) =>
+    sendTo(context, to, appendEntries(context, next, batch), context.writes.hardState),
+  )
+}
+
+function appendEntries({ term, log, commitIndex, round }: RaftContext, next: LogIndex, batch: Batch): AppendEntries {
+  const prevIndex = (next - 1) as LogIndex
+  const prevTerm = log.termAt(prevIndex) ?? log.baseTerm
+  return { type: 'AppendEntries', term, prevIndex, prevTerm, commit: commitIndex, round, entries: batch.entries }
+}
+
+/**
+ * Thesis §6.4: everyone must answer a new round. Reads that wait join it, if the commit index can be trusted already
+ * (Raft §8). A round is a heartbeat too.
+ */
+export function beginRound(context: RaftContext): Step {
+  const { reads, log, commitIndex, term, nowMs, timing } = context
+  const round = context.round + 1
+  const joins = log.termAt(commitIndex) === term
+  const joining = joins ? reads.waiting.map((read) => ({ ...read, index: commitIndex, round })) : []
+  const next = {
+    ...context,
+    round,
+    heartbeatDueMs: nowMs + timing.heartbeatIntervalMs,
+    reads: { ...reads, waiting: joins ? [] : reads.waiting, confirming: [...reads.confirming, ...joining] },
+  }
+  return replicate(next, 'heartbeat')
+}

@@ -1,0 +1,75 @@
+/**
+ * Client sessions on the apply side (Thesis §6.3): a command that comes twice, because its answer or its leader was lost,
+ * is applied once, and the second time gets the first time's result.
+ *
+ * Every member feeds its table the same committed entries in the same order, so all tables agree, also on which session
+ * is forgotten when there are too many: the one used least recently *in the log*. Within a session commands may come in
+ * any order, as a client has several under way; `acknowledged` says up to where it has all answers.
+ *
+ * Mutable, for speed: its one owner is the actor that applies commands.
+ */
+import { RAFT } from '../../limits.ts'
+
+interface Session<Result> {
+  readonly nonce: string
+  /** Results up to here have arrived at the client and are forgotten. */
+  acknowledged: number
+  readonly results: Map<number, Result>
+}
+
+export type SessionDecision<Result> = 'apply' | 'stale' | 'expired' | { readonly cached: Result }
+
+export class SessionTable<Result> {
+  /** In order of last use, the oldest first. */
+  readonly #sessions = new Map<number, Session<Result>>()
+  readonly #sessionsMax: number
+
+  constructor(sessionsMax: number = RAFT.sessionsMax) {
+    this.#sessionsMax = sessionsMax
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  /** A committed session entry at `index`; the index is the session's id from now on. */
+  open(index: number, nonce: string): void {
+    this.#sessions.set(index, { nonce, acknowledged: 0, results: new Map() })
+    if (this.#sessions.size <= this.#sessionsMax) return
+    for (const oldest of this.#sessions.keys()) {
+      this.#sessions.delete(oldest)
+      return
+    }
+  }
+
+  /**
+   * What to do with a committed command: apply it (and `record` its result), answer it from the cache, drop it because
+   * its answer has arrived long ago, or fail it because its session is forgotten and nobody knows.
+   */
+  decide(id: number, sequence: number, acknowledged: number): SessionDecision<Result> {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return 'expired'
+    this.#sessions.delete(id)
+    this.#sessions.set(id, session)
+    forget(session, Math.min(acknowledged, sequence - 1))
+    if (sequence <= session.acknowledged) return 'stale'
+    if (!session.results.has(sequence)) return 'apply'
+    return { cached: session.results.get(sequence) as Result }
+  }
+
+  /** The result of a command that `decide` said to apply. */
+  record(id: number, sequence: number, result: Result): void {
+    this.#sessions.get(id)?.results.set(sequence, result)
+  }
+}
+
+/** Walks the smaller of the gap and the results, so a client that jumps ahead cannot make a member spin. */
+function forget(session: Session<unknown>, acknowledged: number): void {
+  const { results } = session
+  if (acknowledged - session.acknowledged <= results.size) {
+    for (let sequence = session.acknowledged + 1; sequence <= acknowledged; sequence++) results.delete(sequence)
+  } else {
+    for (const sequence of results.keys()) if (sequence <= acknowledged) results.delete(sequence)
+  }
+  session.acknowledged = Math.max(session.acknowledged, acknowledged)
+}

@@ -1,0 +1,89 @@
+/**
+ * Answering those who would lead, in whatever role one is (Raft §5.2, §5.4.1; Thesis §4.2.3, §9.6). Only voters of our
+ * configuration are answered at all: what a learner, a removed member or a stranger asks for never disturbs.
+ *
+ * Leader stickiness: who has heard a leader within the minimum election timeout denies, and does not even adopt the term
+ * of who asks, unless the leader itself sent it (Thesis §3.10). A leader hears itself.
+ */
+import { isMember, isVoter } from './configuration.ts'
+import { chain, type RaftContext, reply, type Step, withDeadline, writeHardState } from './context.ts'
+import type { EventNamed, MessageEvent } from './events.ts'
+import type { RaftMessage, RequestVote, Term } from './messages.ts'
+
+type Ballot = Pick<RequestVote, 'term' | 'lastIndex' | 'lastTerm'>
+
+/** Thesis §4.2.3: is there a leader as far as this member can tell? */
+export function hearsLeader({ self, leader, leaderHeardMs, nowMs, timing }: RaftContext): boolean {
+  return leader === self || nowMs - leaderHeardMs < timing.electionTimeoutMs
+}
+
+/** Would this member vote for `from` in `ballot.term`? One vote a term, and only for a log no older than ours. */
+function wouldVote(context: RaftContext, from: string, ballot: Ballot): boolean {
+  const { term, votedFor, log } = context
+  if (ballot.term < term || !log.isNoNewerThan(ballot.lastIndex, ballot.lastTerm)) return false
+  return ballot.term > term || votedFor === null || votedFor === from
+}
+
+/** Thesis §9.6: nothing is promised and nothing remembered; it only tells how a vote would go. */
+export function onPreVote(context: RaftContext, { from, message }: EventNamed<'raft.preVote'>): Step {
+  const granted = !hearsLeader(context) && wouldVote(context, from, message)
+  const term = granted ? message.term : context.term
+  return [context, reply(context, from, { type: 'PreVoteResponse', term, granted })]
+}
+
+export function grantsVote(context: RaftContext, { from, message }: EventNamed<'raft.requestVote'>): boolean {
+  if (hearsLeader(context) && !message.transfer) return false
+  return message.term === context.term && wouldVote(context, from, message)
+}
+
+/** Raft §5.2: a vote is on disk before it is told (figure 2), and postpones our own campaign. */
+export function onRequestVote(context: RaftContext, event: EventNamed<'raft.requestVote'>): Step {
+  const granted = grantsVote(context, event)
+  const answer = (next: RaftContext): Step => [
+    next,
+    reply(next, event.from, { type: 'RequestVoteResponse', term: next.term, granted }),
+  ]
+  if (!granted) return answer(context)
+  const voted = withDeadline({ ...context, votedFor: event.from })
+  return context.votedFor === event.from ? answer(voted) : chain(writeHardState(voted), answer)
+}
+
+/** May the sender ask for votes at all? */
+export function isFromVoter({ configuration }: RaftContext, { from }: MessageEvent): boolean {
+  return isVoter(configuration, from)
+}
+
+/**
+ * Raft §5.1: a newer term that must be adopted before the message is looked at. Not that of a pre-vote or of its consent,
+ * which nobody has adopted. A leader's term counts whatever our configuration says, as ours may be the older one. A
+ * learner's counts in its answers, else a leader of an older term could never bring it back.
+ */
+export function isOfNewerTerm(context: RaftContext, event: MessageEvent): boolean {
+  const { message } = event
+  return termOf(message) > context.term && mustHeed(context, event)
+}
+
+function termOf(message: RaftMessage): number {
+  if (message.type === 'PreVote' || (message.type === 'PreVoteResponse' && message.granted)) return 0
+  return 'term' in message ? message.term : 0
+}
+
+function mustHeed(context: RaftContext, event: MessageEvent): boolean {
+  const { from, message } = event
+  switch (message.type) {
+    case 'AppendEntries':
+      return true
+    case 'AppendEntriesResponse':
+    case 'AppendEntriesRejection':
+      return isMember(context.configuration, from)
+    case 'RequestVote':
+      return isVoter(context.configuration, from) && (message.transfer || !hearsLeader(context))
+    default:
+      return isVoter(context.configuration, from)
+  }
+}
+
+/** The newer term of an event that `isOfNewerTerm`. */
+export function newerTerm({ message }: MessageEvent): Term {
+  return termOf(message) as Term
+}

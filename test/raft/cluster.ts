@@ -1,0 +1,331 @@
+/**
+ * A deliberately dumb cluster: raft machines as actors, FIFO links in arrays, a clock that moves when told to. Nothing happens
+ * unless a test steps it, so a run is its seed and its steps. It checks one thing by itself: no message leaves before the
+ * write it waits for is on disk.
+ */
+import { type Actor, createActor } from 'xstate'
+import type { PeerId } from '../../src/identity/keys.ts'
+import { RAFT_TIMING, type RaftTiming } from '../../src/limits.ts'
+import type { Formation, Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
+import { eventOf } from '../../src/machines/raft/events.ts'
+import { type RaftContext, raftMachine } from '../../src/machines/raft/machine.ts'
+import type { Entry, Proposal, RaftMessage } from '../../src/machines/raft/messages.ts'
+import { nextUint32, type RandomState, randomFrom } from '../../src/machines/random.ts'
+
+export type Name = string
+export type Role = 'unformed' | 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'failed'
+
+export const peerId = (name: Name): PeerId => name.padEnd(64, '0') as PeerId
+export const nameOf = (peer: PeerId): Name => peer.replace(/0+$/, '')
+const NO_FORMATION: Formation = { status: 'none', id: null, voters: [], refused: [] }
+
+export interface ClusterOptions {
+  readonly voters?: number
+  readonly seed?: number
+  readonly timing?: RaftTiming
+  /** False: writes wait until `flush` is called. */
+  readonly disk?: boolean
+}
+
+/** What a node's disk holds. */
+interface Disk {
+  hardState: { term: number; votedFor: PeerId | null; formation: Formation }
+  entries: Entry[]
+  durable: number
+}
+
+export class Node {
+  readonly name: Name
+  readonly peer: PeerId
+  readonly applied: Entry[] = []
+  readonly responses: Respond[] = []
+  readonly sent: { to: Name; message: RaftMessage }[] = []
+  readonly disk: Disk = { hardState: { term: 0, votedFor: null, formation: NO_FORMATION }, entries: [], durable: 0 }
+  /** Writes that are not on disk yet, and sends that wait for them. */
+  readonly writes: Persist[] = []
+  readonly held: Send[] = []
+  actor!: Actor<typeof raftMachine>
+  autoFlush = true
+  alive = true
+
+  constructor(name: Name) {
+    this.name = name
+    this.peer = peerId(name)
+  }
+
+  get context(): RaftContext {
+    return this.actor.getSnapshot().context
+  }
+  get role(): Role {
+    const { value } = this.actor.getSnapshot()
+    return (typeof value === 'string' ? value : Object.keys(value)[0]) as Role
+  }
+  get term(): number {
+    return this.context.term
+  }
+  get commit(): number {
+    return this.context.commitIndex
+  }
+  /** The commands applied, as text. */
+  get commands(): string[] {
+    return this.applied.flatMap((entry) => (entry.kind === 'command' ? [new TextDecoder().decode(entry.command)] : []))
+  }
+  ofKind<K extends Respond['kind']>(kind: K): Extract<Respond, { kind: K }>[] {
+    return this.responses.filter((one): one is Extract<Respond, { kind: K }> => one.kind === kind)
+  }
+}
+
+export function command(text: string, sequence = 1): Proposal {
+  return { kind: 'command', session: 1, sequence, acknowledged: 0, command: new TextEncoder().encode(text) }
+}
+
+export class Cluster {
+  readonly nodes = new Map<Name, Node>()
+  nowMs = 1_000
+  readonly #links = new Map<string, RaftMessage[]>()
+  readonly #cut = new Set<string>()
+  readonly #options: Required<ClusterOptions>
+  #random: RandomState
+
+  constructor(names: readonly Name[], options: ClusterOptions = {}) {
+    const { voters = names.length, seed = 1, timing = RAFT_TIMING, disk = true } = options
+    this.#options = { voters, seed, timing, disk }
+    this.#random = randomFrom([seed, 2, 3, 4])
+    for (const name of names) this.add(name)
+  }
+
+  /** A new process, bonded with all it can reach. */
+  add(name: Name, voters = this.#options.voters, bonded = true): Node {
+    const node = new Node(name)
+    node.autoFlush = this.#options.disk
+    this.nodes.set(name, node)
+    this.#start(node, voters)
+    if (bonded) for (const other of this.alive) if (other !== node) this.#bond(name, other.name)
+    return node
+  }
+
+  #start(node: Node, voters: number): void {
+    const persisted = node.disk.durable === 0 ? {} : { persisted: structuredClone(persistedOf(node)) }
+    const machine = raftMachine.provide({
+      actions: {
+        persist: (_, write) => this.#persist(node, write),
+        send: (_, send) => this.#send(node, send),
+        apply: (_, { entries }) => void node.applied.push(...entries),
+        respond: (_, response) => void node.responses.push(response),
+      },
+    })
+    const input = {
+      self: node.peer,
+      voters,
+      timing: this.#options.timing,
+      seed: [this.#options.seed, node.name.charCodeAt(0), node.name.length, node.disk.durable] as const,
+      nowMs: this.nowMs,
+      ...persisted,
+    }
+    node.actor = createActor(machine, { input })
+    node.actor.subscribe({ error: (error) => this.errors.push(error) })
+    node.actor.start()
+  }
+
+  readonly errors: unknown[] = []
+
+  /** A process that died comes back with what was on its disk. */
+  restart(name: Name, voters = this.#options.voters): Node {
+    const node = this.get(name)
+    node.alive = true
+    node.applied.length = 0
+    node.writes.length = 0
+    node.held.length = 0
+    this.#start(node, voters)
+    for (const other of this.alive) if (other !== node) this.#bond(name, other.name)
+    return node
+  }
+
+  kill(name: Name): void {
+    const node = this.get(name)
+    node.alive = false
+    node.actor.stop()
+    for (const other of this.alive) this.#lose(name, other.name)
+  }
+
+  get(name: Name): Node {
+    return this.nodes.get(name)!
+  }
+  get alive(): Node[] {
+    return [...this.nodes.values()].filter(({ alive }) => alive)
+  }
+  leaders(): Node[] {
+    return this.alive.filter(({ role }) => role === 'leader')
+  }
+  leader(): Node {
+    const [leader, ...more] = this.leaders()
+    if (leader === undefined || more.length > 0) throw new Error(`leaders: ${this.leaders().map(({ name }) => name)}`)
+    return leader
+  }
+
+  // disk
+
+  #persist(node: Node, write: Persist): void {
+    node.writes.push(write)
+    if (node.autoFlush) this.flush(node.name)
+  }
+
+  /** `count` writes reach the disk. */
+  flush(name: Name, count = Number.POSITIVE_INFINITY): void {
+    const node = this.get(name)
+    for (const write of node.writes.splice(0, count)) {
+      node.disk.entries.splice(write.from - 1, Number.POSITIVE_INFINITY, ...write.entries)
+      if (write.hardState !== null) node.disk.hardState = write.hardState
+      node.disk.durable = write.number
+      node.actor.send({ type: 'raft.persisted', number: write.number })
+    }
+    for (const send of node.held.splice(0)) this.#send(node, send)
+  }
+
+  // network
+
+  #send(node: Node, send: Send): void {
+    if (send.after > node.disk.durable) return void node.held.push(send)
+    for (const to of send.to) {
+      node.sent.push({ to: nameOf(to), message: send.message })
+      this.#links.get(link(node.name, nameOf(to)))?.push(send.message)
+    }
+  }
+
+  #bond(a: Name, b: Name): void {
+    if (this.#cut.has(pair(a, b)) || this.#links.has(link(a, b))) return
+    this.#links.set(link(a, b), [])
+    this.#links.set(link(b, a), [])
+    this.get(a).actor.send({ type: 'raft.bondFormed', peer: peerId(b) })
+    this.get(b).actor.send({ type: 'raft.bondFormed', peer: peerId(a) })
+  }
+
+  #lose(a: Name, b: Name): void {
+    if (!this.#links.delete(link(a, b))) return
+    this.#links.delete(link(b, a))
+    for (const [at, peer] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      if (this.get(at).alive) this.get(at).actor.send({ type: 'raft.bondLost', peer: peerId(peer), departed: false })
+    }
+  }
+
+  /** The bond breaks, both ends notice, and no new one forms until it heals. */
+  cut(a: Name, b: Name): void {
+    this.#cut.add(pair(a, b))
+    this.#lose(a, b)
+  }
+
+  heal(a: Name, b: Name): void {
+    this.#cut.delete(pair(a, b))
+    if (this.get(a).alive && this.get(b).alive) this.#bond(a, b)
+  }
+
+  /** Each side keeps its bonds inside and loses those across. */
+  partition(...sides: readonly (readonly Name[])[]): void {
+    this.#eachPair((a, b) => {
+      if (!sides.some((side) => side.includes(a) && side.includes(b))) this.cut(a, b)
+    })
+  }
+
+  healAll(): void {
+    this.#eachPair((a, b) => this.heal(a, b))
+  }
+
+  #eachPair(visit: (a: Name, b: Name) => void): void {
+    const names = [...this.nodes.keys()]
+    names.forEach((a, place) => {
+      for (const b of names.slice(place + 1)) visit(a, b)
+    })
+  }
+
+  /** Links with something under way. */
+  busy(): string[] {
+    return [...this.#links].filter(([, queue]) => queue.length > 0).map(([name]) => name)
+  }
+
+  /** The oldest message of one link arrives, or is lost. */
+  deliver(name: string, lost = false): void {
+    const message = this.#links.get(name)?.shift()
+    const [from, to] = name.split('>') as [Name, Name]
+    if (message !== undefined && !lost) this.get(to).actor.send(eventOf(peerId(from), message))
+  }
+
+  /** The next message of a random link arrives. */
+  deliverOne(): boolean {
+    const busy = this.busy()
+    if (busy.length === 0) return false
+    const [bits, next] = nextUint32(this.#random)
+    this.#random = next
+    this.deliver(busy[bits % busy.length]!)
+    return true
+  }
+
+  /** Everything under way arrives, and what it causes, in a random order that keeps each link's own. */
+  settle(): void {
+    for (let count = 0; this.deliverOne(); count++) if (count > 100_000) throw new Error('the cluster never settles')
+    if (this.errors.length > 0) throw this.errors[0]
+  }
+
+  // time
+
+  tick(ms: number = RAFT_TIMING.tickMs, names: readonly Name[] = this.alive.map(({ name }) => name)): void {
+    this.nowMs += ms
+    for (const name of names) {
+      if (this.get(name).alive) this.get(name).actor.send({ type: 'raft.tick', nowMs: this.nowMs })
+    }
+  }
+
+  /** Time passes; messages take none. */
+  run(ms: number): void {
+    this.settle()
+    for (let passed = 0; passed < ms; passed += RAFT_TIMING.tickMs) {
+      this.tick()
+      this.settle()
+    }
+  }
+
+  /** Time passes until something is so; a failure says what the members were doing. */
+  until(what: string, test: () => boolean, ms = 20_000): void {
+    this.settle()
+    for (let passed = 0; !test(); passed += RAFT_TIMING.tickMs) {
+      if (passed > ms) throw new Error(`not within ${ms} ms: ${what}\n${this.describe()}`)
+      this.tick()
+      this.settle()
+    }
+  }
+
+  electLeader(): Node {
+    this.until('a leader that all follow', () => {
+      const [leader] = this.leaders()
+      return leader !== undefined && this.alive.every(({ context }) => context.leader === leader.peer)
+    })
+    return this.leader()
+  }
+
+  propose(name: Name, ...texts: readonly string[]): void {
+    const proposals = texts.map((text) => command(text))
+    this.get(name).actor.send({ type: 'raft.propose', proposals, timeMs: this.nowMs })
+  }
+
+  read(name: Name, id: number): void {
+    this.get(name).actor.send({ type: 'raft.read', id })
+  }
+
+  describe(): string {
+    const rows = this.alive.map(({ name, role, term, commit, context }) => {
+      const leader = context.leader === null ? '-' : nameOf(context.leader)
+      return `${name}: ${role} term ${term} leader ${leader} last ${context.log.lastIndex} commit ${commit}`
+    })
+    return `seed ${this.#options.seed}\n${rows.join('\n')}`
+  }
+}
+
+function persistedOf({ disk }: Node) {
+  return { hardState: disk.hardState as RaftContextHardState, entries: disk.entries }
+}
+type RaftContextHardState = NonNullable<Persist['hardState']>
+
+const link = (from: Name, to: Name): string => `${from}>${to}`
+const pair = (a: Name, b: Name): string => [a, b].sort().join('-')
