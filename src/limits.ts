@@ -19,6 +19,8 @@ export const WIRE = {
   valueDepthMax: 128,
   /** One bigint of an application: decoding takes time in the square of its length. */
   bigintBytesMax: 1024,
+  /** Signed entries in one message to a peer that is not proven; the rest follows with the next exchange. */
+  toldBytesMax: 48 * 1024,
   /** What may wait to be sent on one link; past it raft messages are dropped, user messages refused. */
   linkQueueBytesMax: 16 * 1024 * 1024,
   /** What may stand in one socket, already sealed: prompt messages never wait behind more bulk than this. */

@@ -1,0 +1,139 @@
+/**
+ * One connection from its first packet to its last: it drives the handshake under deadlines, then hands over a link and passes
+ * the wire's news on to it. A connection that fails before it has a link leaves nothing behind.
+ *
+ * Lifecycle: connecting -> handshake -> open (a link exists) | failed -> down. A failed acceptor says why in the clear, as the code with
+ * which the wire closes: there is no channel yet to say it in, and no peer of ours acts on it.
+ */
+import type { Clock } from '../clock.ts'
+import { CLOSE_CODES, type CloseReason, TesseraError } from '../errors.ts'
+import { WIRE } from '../limits.ts'
+import { Channel } from './channel.ts'
+import type { Handshake } from './handshake.ts'
+import { ChannelLink } from './link.ts'
+import type { Wire, WireEvents } from './wire.ts'
+
+export interface ConnectionDeps {
+  readonly clock: Clock
+  readonly handshake: Handshake
+  readonly onOpen: (link: ChannelLink) => void
+  /** Before there was a link. */
+  readonly onFailed: (error: TesseraError) => void
+  /** At `link.trust()`. */
+  readonly onTrusted: () => void
+  /** The wire is gone; called once, last. */
+  readonly onDown: () => void
+}
+
+export class Connection implements WireEvents {
+  readonly #deps: ConnectionDeps
+  readonly #down: Promise<void>
+  #resolveDown: () => void = () => {}
+  #wire: Wire | null = null
+  #link: ChannelLink | null = null
+  #failed = false
+  #isDown = false
+  #timer: unknown
+
+  constructor(deps: ConnectionDeps) {
+    this.#deps = deps
+    this.#down = new Promise((resolve) => {
+      this.#resolveDown = resolve
+    })
+    this.#timer = deps.clock.setTimeout(() => this.#timedOut('connect'), WIRE.dialTimeoutMs)
+  }
+
+  /** Called once, before any news of the wire. */
+  attach(wire: Wire): void {
+    this.#wire = wire
+  }
+
+  /** Ends the connection in whatever state it is. Resolves when it is down. */
+  close(reason: CloseReason): Promise<void> {
+    if (this.#link) return this.#link.close(reason)
+    this.fail(new TesseraError('DialFailed', { detail: 'This endpoint was closed.' }), reason)
+    return this.#down
+  }
+
+  /** Gives up before there is a link; afterwards it does nothing. */
+  fail(error: TesseraError, reason: CloseReason): void {
+    if (this.#link || this.#failed) return
+    this.#failed = true
+    this.#deps.clock.clearTimeout(this.#timer)
+    if (!this.#isDown) {
+      this.#timer = this.#deps.clock.setTimeout(() => this.#wire?.cut(), WIRE.closeTimeoutMs)
+      this.#wire?.close(CLOSE_CODES[reason])
+    }
+    this.#deps.onFailed(error)
+  }
+
+  opened(): void {
+    if (this.#failed) return
+    const { clock, handshake } = this.#deps
+    clock.clearTimeout(this.#timer)
+    this.#timer = clock.setTimeout(() => this.#timedOut('finish the handshake'), WIRE.handshakeTimeoutMs)
+    const first = handshake.start()
+    if (first) this.#wire?.send(first)
+  }
+
+  packet(packet: Uint8Array): void {
+    if (this.#link) this.#link.receive(packet)
+    else if (!this.#failed) this.#shake(packet)
+  }
+
+  drained(): void {
+    this.#link?.drained()
+  }
+
+  violated(detail: string): void {
+    if (this.#link) this.#link.violated()
+    else this.fail(new TesseraError('DialFailed', { detail }), 'InvalidHandshake')
+  }
+
+  refused(error: unknown): void {
+    const known = error instanceof TesseraError ? error : new TesseraError('DialFailed', { cause: error })
+    this.fail(known, 'UnexpectedClose')
+  }
+
+  closed(): void {
+    if (this.#isDown) return
+    this.#isDown = true
+    this.fail(
+      new TesseraError('DialFailed', { detail: 'The connection ended before its handshake did.' }),
+      'UnexpectedClose',
+    )
+    this.#deps.clock.clearTimeout(this.#timer)
+    this.#link?.wireClosed()
+    this.#resolveDown()
+    this.#deps.onDown()
+  }
+
+  #timedOut(what: string): void {
+    this.fail(new TesseraError('DialFailed', { detail: `The peer did not ${what} in time.` }), 'Timeout')
+  }
+
+  #shake(packet: Uint8Array): void {
+    const { clock, handshake, onOpen, onTrusted } = this.#deps
+    const wire = this.#wire
+    if (!wire) return
+    try {
+      const { packet: answer, session } = handshake.receive(packet)
+      if (answer) wire.send(answer)
+      if (!session) return
+      clock.clearTimeout(this.#timer)
+      const channel = new Channel(session)
+      const { protocol, role } = handshake
+      this.#link = new ChannelLink({ wire, channel, clock, protocol, role, onTrusted })
+    } catch (error) {
+      this.#handshakeFailed(error)
+      return
+    }
+    onOpen(this.#link)
+  }
+
+  #handshakeFailed(error: unknown): void {
+    if (!(error instanceof TesseraError)) throw error
+    const asDial = error.code === 'DialFailed' ? error : new TesseraError('DialFailed', { cause: error })
+    this.fail(asDial, 'InvalidHandshake')
+  }
+}

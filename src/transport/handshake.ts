@@ -1,0 +1,221 @@
+/**
+ * From a bare connection to a session with a proven peer. Sans I/O: packets in, packets out.
+ *
+ * Two ways. `NoiseHandshake` is the real one: Noise XX, whose messages 2 and 3 carry, encrypted, the sender's peer id and its Ed25519
+ * signature over its Noise static key (as in libp2p's Noise handshake); message 3 also carries the link's topic. The protocol's name is
+ * in the prologue, so nobody on the path can turn a link of one protocol into one of another. `ClearHandshake` is for simulation within one
+ * process: the same three messages and the same answers without ciphers; identity is taken at its word.
+ *
+ *     payload 1: nothing        payload 2: peer (32) | signature (64)        payload 3: the same | topic (32, or nothing)
+ *
+ * A handshake that throws is over; its connection must be closed.
+ */
+import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
+import { TesseraError } from '../errors.ts'
+import { type Agreement, crypto } from '../identity/crypto.ts'
+import { bytesOf, type Digest } from '../identity/digest.ts'
+import type { Identity, PeerId } from '../identity/keys.ts'
+import { type CipherState, HandshakeState } from './noise.ts'
+import type { Link, Protocol } from './transport.ts'
+
+const PROLOGUE = 'tessera.noise.1'
+const STATIC_KEY_LABEL = utf8ToBytes('tessera.noise.static-key.1:')
+const EXPORTER_LABEL = 'tessera.shared-random.1:'
+const PEER_BYTES = 32
+const SIGNATURE_BYTES = 64
+const CLAIM_BYTES = PEER_BYTES + SIGNATURE_BYTES
+const TOPIC_BYTES = 32
+const EMPTY = new Uint8Array(0)
+
+/** A proven peer, and the two directions of the channel to it. */
+export interface Session {
+  readonly peer: PeerId
+  readonly topic: Digest | null
+  /** One frame to one packet. `frame` may be used again once this returns. */
+  seal(frame: Uint8Array): Uint8Array
+  /** Throws `CryptoFailed` where the packet is not the next one of this peer. */
+  open(packet: Uint8Array): Uint8Array
+  sharedRandom(label: string): Uint8Array
+}
+
+/** What one received packet leads to: a packet to send, a session, or both. */
+export interface HandshakeStep {
+  readonly packet: Uint8Array | null
+  readonly session: Session | null
+}
+
+export interface Handshake {
+  readonly role: Link['role']
+  readonly protocol: Protocol
+  /** The dialler's first packet; null at the acceptor, who waits. */
+  start(): Uint8Array | null
+  receive(packet: Uint8Array): HandshakeStep
+}
+
+export interface HandshakeSettings {
+  readonly role: Link['role']
+  readonly protocol: Protocol
+  readonly identity: Identity
+  /** Told by the dialler. */
+  readonly topic: Digest | null
+  /** The dialler goes no further with any other peer. */
+  readonly expected: PeerId | null
+}
+
+export class NoiseHandshake implements Handshake {
+  readonly role: Link['role']
+  readonly protocol: Protocol
+  readonly #settings: HandshakeSettings
+  readonly #staticKey: Agreement
+  readonly #noise: HandshakeState
+
+  constructor(settings: HandshakeSettings, staticKey: Agreement) {
+    this.role = settings.role
+    this.protocol = settings.protocol
+    this.#settings = settings
+    this.#staticKey = staticKey
+    this.#noise = new HandshakeState({
+      role: settings.role === 'dialler' ? 'initiator' : 'responder',
+      prologue: utf8ToBytes(`${PROLOGUE}:${settings.protocol}`),
+      staticKey,
+    })
+  }
+
+  start(): Uint8Array | null {
+    return this.role === 'dialler' ? this.#noise.writeMessage(EMPTY) : null
+  }
+
+  receive(packet: Uint8Array): HandshakeStep {
+    const payload = this.#noise.readMessage(packet)
+    if (this.#noise.complete) {
+      if (payload.length !== CLAIM_BYTES && payload.length !== CLAIM_BYTES + TOPIC_BYTES) throw malformed()
+      return { packet: null, session: this.#session(this.#provenPeer(payload), topicIn(payload)) }
+    }
+    if (this.role === 'acceptor') {
+      if (payload.length > 0) throw malformed()
+      return { packet: this.#noise.writeMessage(this.#claim()), session: null }
+    }
+    if (payload.length !== CLAIM_BYTES) throw malformed()
+    const peer = expect(this.#settings.expected, this.#provenPeer(payload))
+    const { topic } = this.#settings
+    const third = this.#noise.writeMessage(concatBytes(this.#claim(), topic ? bytesOf(topic) : EMPTY))
+    return { packet: third, session: this.#session(peer, topic) }
+  }
+
+  /** Who this end is, signed so that only the holder of this Noise static key can show it. */
+  #claim(): Uint8Array {
+    const { identity } = this.#settings
+    const signature = identity.sign(concatBytes(STATIC_KEY_LABEL, this.#staticKey.publicKey))
+    return concatBytes(bytesOf(identity.peer), signature)
+  }
+
+  #provenPeer(payload: Uint8Array): PeerId {
+    const peer = payload.subarray(0, PEER_BYTES)
+    const signature = payload.subarray(PEER_BYTES, CLAIM_BYTES)
+    const staticKey = this.#noise.remoteStatic ?? EMPTY
+    if (!crypto.verify(peer, concatBytes(STATIC_KEY_LABEL, staticKey), signature)) {
+      throw new TesseraError('CryptoFailed', { detail: 'The peer id did not sign this Noise static key.' })
+    }
+    return bytesToHex(peer) as PeerId
+  }
+
+  #session(peer: PeerId, topic: Digest | null): Session {
+    const { sending, receiving, exported } = this.#noise.split()
+    return new NoiseSession(peer, topic, sending, receiving, exported)
+  }
+}
+
+class NoiseSession implements Session {
+  readonly peer: PeerId
+  readonly topic: Digest | null
+  readonly #sending: CipherState
+  readonly #receiving: CipherState
+  readonly #exported: (label: Uint8Array) => Uint8Array
+
+  constructor(
+    peer: PeerId,
+    topic: Digest | null,
+    sending: CipherState,
+    receiving: CipherState,
+    exported: (label: Uint8Array) => Uint8Array,
+  ) {
+    this.peer = peer
+    this.topic = topic
+    this.#sending = sending
+    this.#receiving = receiving
+    this.#exported = exported
+  }
+
+  seal(frame: Uint8Array): Uint8Array {
+    return this.#sending.encryptWithAd(EMPTY, frame)
+  }
+
+  open(packet: Uint8Array): Uint8Array {
+    return this.#receiving.decryptWithAd(EMPTY, packet)
+  }
+
+  sharedRandom(label: string): Uint8Array {
+    return this.#exported(utf8ToBytes(EXPORTER_LABEL + label))
+  }
+}
+
+function expect(expected: PeerId | null, peer: PeerId): PeerId {
+  if (expected && expected !== peer) {
+    throw new TesseraError('DialFailed', {
+      detail: `Peer ${peer.slice(0, 10)} answered, not ${expected.slice(0, 10)}.`,
+    })
+  }
+  return peer
+}
+
+function topicIn(payload: Uint8Array): Digest | null {
+  return payload.length === CLAIM_BYTES ? null : (bytesToHex(payload.subarray(CLAIM_BYTES)) as Digest)
+}
+
+function malformed(): TesseraError {
+  return new TesseraError('InvalidMessage', { detail: 'A handshake payload of the wrong length.' })
+}
+
+/** Within one process, for simulation. `secret` is the link's own: 32 bytes that the network gave to both ends. */
+export class ClearHandshake implements Handshake {
+  readonly role: Link['role']
+  readonly protocol: Protocol
+  readonly #settings: HandshakeSettings
+  readonly #secret: Uint8Array
+
+  constructor(settings: HandshakeSettings, secret: Uint8Array) {
+    this.role = settings.role
+    this.protocol = settings.protocol
+    this.#settings = settings
+    this.#secret = secret
+  }
+
+  start(): Uint8Array | null {
+    return this.role === 'dialler' ? EMPTY : null
+  }
+
+  receive(packet: Uint8Array): HandshakeStep {
+    const own = bytesOf(this.#settings.identity.peer)
+    if (this.role === 'acceptor' && packet.length === 0) return { packet: own, session: null }
+    if (packet.length < PEER_BYTES) throw malformed()
+    const claimed = bytesToHex(packet.subarray(0, PEER_BYTES)) as PeerId
+    if (this.role === 'dialler') {
+      const peer = expect(this.#settings.expected, claimed)
+      const { topic } = this.#settings
+      return { packet: concatBytes(own, topic ? bytesOf(topic) : EMPTY), session: this.#session(peer, topic) }
+    }
+    const topic = packet.length === PEER_BYTES ? null : (bytesToHex(packet.subarray(PEER_BYTES)) as Digest)
+    return { packet: null, session: this.#session(claimed, topic) }
+  }
+
+  #session(peer: PeerId, topic: Digest | null): Session {
+    const secret = this.#secret
+    return {
+      peer,
+      topic,
+      seal: (frame) => Uint8Array.prototype.slice.call(frame),
+      open: (packet) => packet,
+      sharedRandom: (label) => crypto.keyedBlake3(secret, utf8ToBytes(EXPORTER_LABEL + label)),
+    }
+  }
+}
