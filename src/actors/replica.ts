@@ -54,19 +54,12 @@ export class Replica {
   /** Thesis §6.3: a command of a session has one outcome, however often it stands in the log. */
   #once(entry: CommandEntry, index: number): Outcome {
     const decision = this.#sessions.decide(entry.session, entry.sequence, entry.acknowledged)
-    switch (decision.kind) {
-      case 'apply': {
-        const outcome = this.#outcomeOf(entry, index)
-        this.#sessions.record(entry.session, entry.sequence, outcome)
-        return outcome
-      }
-      case 'cached':
-        return decision.result
-      case 'stale':
-        return { ok: false, code: 'CommandFailed', detail: 'Its answer was acknowledged before.' }
-      case 'expired':
-        return { ok: false, code: 'SessionExpired', detail: `Session ${entry.session}.` }
-    }
+    if (decision === 'expired') return { ok: false, code: 'SessionExpired', detail: `Session ${entry.session}.` }
+    if (decision === 'stale') return { ok: false, code: 'CommandFailed', detail: 'Its answer was acknowledged before.' }
+    if (decision !== 'apply') return decision.cached
+    const outcome = this.#outcomeOf(entry, index)
+    this.#sessions.record(entry.session, entry.sequence, outcome)
+    return outcome
   }
 
   #outcomeOf(entry: CommandEntry, index: number): Outcome {

@@ -5,7 +5,16 @@
  * What an inspector sees is small and plain: bytes by their length, long lists by their beginning, no functions, no handles. Session ids
  * carry the node's short id, because XState counts them per process and several nodes may feed one inspector.
  */
-import type { ActorRefLike, AnyEventObject, InspectionEvent, Observer, Snapshot } from 'xstate'
+import type {
+  ActorRefLike,
+  AnyActorLogic,
+  AnyActorScope,
+  AnyEventObject,
+  InputFrom,
+  InspectionEvent,
+  Observer,
+  Snapshot,
+} from 'xstate'
 
 /** What `createNode({ inspect })` takes: what XState's own `createActor` takes. */
 export type Inspect = Observer<InspectionEvent> | ((event: InspectionEvent) => void)
@@ -83,4 +92,11 @@ export function inspectorOf(inspect: Inspect, node: string): (event: InspectionE
     if ('action' in event) shown.action = plain(event.action)
     tell(shown as unknown as InspectionEvent)
   }
+}
+
+/** `logic` with its input decided here rather than by whoever spawns it: a chart need not carry what its child is made of. */
+export function withInput<Logic extends AnyActorLogic>(logic: Logic, input: InputFrom<Logic>): Logic {
+  return Object.create(logic, {
+    getInitialSnapshot: { value: (scope: AnyActorScope) => logic.getInitialSnapshot(scope, input) },
+  }) as Logic
 }

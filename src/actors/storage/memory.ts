@@ -7,7 +7,7 @@ import type { Storage } from './storage.ts'
 export function memory(): Storage {
   return {
     durable: false,
-    open: async () => ({
+    open: () => ({
       persisted: null,
       write: (_write, done) => done(null),
       close: async () => {},

@@ -26,5 +26,6 @@ export interface RaftStore {
 export interface Storage {
   /** False where a restart forgets: then only an ephemeral identity is safe with it. */
   readonly durable: boolean
-  open(group: GroupId, self: PeerId): Promise<RaftStore>
+  /** Throws `StorageFailed`; opening is synchronous, so that a group is either joined or not. */
+  open(group: GroupId, self: PeerId): RaftStore
 }

@@ -1,0 +1,258 @@
+/**
+ * The link of a bond: what `bondMachine` invokes as `link`. It dials or takes an accepted link, speaks the handshake's wire messages,
+ * makes and checks proofs and signed entries, and tells the chart only verdicts, so that no secret enters a snapshot.
+ *
+ * Raft messages do not pass through the chart: once the bond is steady they go straight to the group's raft actor, a batch at a time.
+ * The chart hears of traffic by `bond.heard`, at most each `HEARD_MS`.
+ *
+ * Lifecycle: dialling | accepted -> open (handshake messages) -> steady (bond messages) -> closed.
+ */
+import { fromCallback, type NonReducibleUnknown } from 'xstate'
+import type { Clock } from '../clock.ts'
+import type { CloseReason } from '../errors.ts'
+import type { BondId, GroupId, NetworkId } from '../identity/digest.ts'
+import { digest } from '../identity/digest.ts'
+import type { GroupKey } from '../identity/group-key.ts'
+import type { PeerId } from '../identity/keys.ts'
+import type { SignedEntry } from '../identity/peer-entry.ts'
+import type { LinkCommand, LinkInput, LinkReport } from '../machines/bond/events.ts'
+import type { BondMessage, HandshakeMessage } from '../machines/bond/messages.ts'
+import type { RaftMessage } from '../machines/raft/messages.ts'
+import { decodeBond, decodeHandshake, encodeBond, encodeHandshake } from '../transport/codec.ts'
+import type { Endpoint, Link } from '../transport/transport.ts'
+import { fitting } from './discovery.ts'
+
+/** The peer entries a bond tells and learns; the node's catalog stands behind it. */
+export interface Entries {
+  readonly own: () => SignedEntry
+  readonly of: (peer: PeerId) => SignedEntry | undefined
+  /** Entries of all peers that this group has a steady bond with. */
+  readonly bonded: () => readonly SignedEntry[]
+  /** Verifies and keeps; returns the peers of those that are genuine. */
+  readonly learn: (entries: readonly SignedEntry[]) => readonly PeerId[]
+}
+
+export interface BondDeps {
+  readonly clock: Clock
+  readonly endpoint: Endpoint
+  readonly self: PeerId
+  readonly network: NetworkId
+  /** Null for a stray: a link that asks for a group nobody joined here. */
+  readonly group: { readonly id: GroupId; readonly key: GroupKey } | null
+  readonly entries: Entries
+  /** The accepted link of this number, once. */
+  readonly accepted: (linkNumber: number) => Link | undefined
+  /** Raft messages of a steady bond. */
+  readonly deliver: (peer: PeerId, messages: readonly RaftMessage[]) => void
+  /** The link of bond `id` stands; called again with null when it is down. */
+  readonly attach: (id: BondId, link: Link | null) => void
+}
+
+/** The chart hears of traffic at most this often; well below its liveness interval. */
+const HEARD_MS = 100
+
+export function linkLogic(deps: BondDeps) {
+  return fromCallback<LinkCommand, LinkInput & NonReducibleUnknown>(({ input, sendBack, receive }) => {
+    const link = new BondLink(deps, input, sendBack)
+    receive((event) => link.handle(event))
+    link.open()
+    return () => link.abandon()
+  })
+}
+
+class BondLink {
+  readonly #deps: BondDeps
+  readonly #input: LinkInput
+  readonly #tell: (report: LinkReport) => void
+  readonly #dialling = new AbortController()
+  #link: Link | null = null
+  #bondId: BondId | null = null
+  #steady = false
+  #closing = false
+  #heardMs = Number.NEGATIVE_INFINITY
+
+  constructor(deps: BondDeps, input: LinkInput, tell: (report: LinkReport) => void) {
+    this.#deps = deps
+    this.#input = input
+    this.#tell = tell
+  }
+
+  open(): void {
+    const { role, linkNumber } = this.#input
+    if (role === 'dialler') {
+      void this.#dial()
+      return
+    }
+    const link = linkNumber === null ? undefined : this.#deps.accepted(linkNumber)
+    if (link) this.#use(link)
+    else this.#tell({ type: 'link.failed' })
+  }
+
+  handle(event: LinkCommand): void {
+    if (event.type === 'link.close') return this.#close(event.reason)
+    if (!this.#link || this.#closing) return
+    switch (event.type) {
+      case 'link.sendStart':
+        return this.#sendStart(this.#link)
+      case 'link.sendEnd':
+        return this.#sendEnd(this.#link)
+      case 'link.sendPeers':
+        return this.#sendPeers(this.#link)
+      case 'link.ping':
+        return this.#send({ type: 'Ping', sentMs: this.#deps.clock.now() })
+      case 'link.pong':
+        return this.#send({ type: 'Pong', sentMs: event.sentMs })
+      case 'link.departure':
+        return this.#send({ type: 'Departure' })
+      case 'link.sendEntry':
+        return this.#send({ type: 'PeerEntryUpdate', entry: this.#deps.entries.own() })
+      case 'link.announceBond': {
+        const entry = this.#deps.entries.of(event.peer)
+        if (entry) this.#send({ type: 'BondFormed', entry })
+      }
+    }
+  }
+
+  /** The chart has ended or was stopped: whatever still stands goes down. */
+  abandon(): void {
+    this.#dialling.abort()
+    this.#close('Cancelled')
+  }
+
+  async #dial(): Promise<void> {
+    const { peer, addresses, group } = this.#input
+    for (const address of addresses) {
+      try {
+        const options = { protocol: 'tessera.groups.1', topic: group, peer, signal: this.#dialling.signal } as const
+        const link = await this.#deps.endpoint.dial(address, options)
+        if (this.#closing || this.#dialling.signal.aborted) return void link.close('Cancelled')
+        return this.#use(link)
+      } catch {
+        // The next address may do; the chart hears only that none did.
+        if (this.#dialling.signal.aborted) return
+      }
+    }
+    this.#tell({ type: 'link.failed' })
+  }
+
+  #use(link: Link): void {
+    this.#link = link
+    this.#bondId = digest(link.sharedRandom('tessera.bond.id')) as BondId
+    this.#deps.attach(this.#bondId, link)
+    link.onClose((reason, byPeer) => {
+      if (this.#bondId) this.#deps.attach(this.#bondId, null)
+      this.#link = null
+      this.#tell({ type: 'link.closed', reason, byPeer })
+    })
+    this.#tell({ type: 'link.opened', bondId: this.#bondId })
+    link.onMessages((messages) => this.#received(messages))
+  }
+
+  #close(reason: CloseReason): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.#dialling.abort()
+    void this.#link?.close(reason)
+  }
+
+  #send(message: BondMessage): void {
+    this.#link?.send(encodeBond(message))
+  }
+
+  #proof(link: Link, prover: PeerId): Uint8Array {
+    const { group } = this.#deps
+    return group ? group.key.prove(link.sharedRandom(group.id), prover) : new Uint8Array(32)
+  }
+
+  #proven(link: Link, proof: Uint8Array): boolean {
+    const { group } = this.#deps
+    return group?.key.verifyProof(link.sharedRandom(group.id), this.#input.peer, proof) ?? false
+  }
+
+  #sendStart(link: Link): void {
+    const { network, group, self } = this.#deps
+    if (!group) return
+    link.send(encodeHandshake({ type: 'HandshakeStart', network, group: group.id, proof: this.#proof(link, self) }))
+  }
+
+  #sendEnd(link: Link): void {
+    link.trust()
+    const proof = this.#proof(link, this.#deps.self)
+    link.send(encodeHandshake({ type: 'HandshakeEnd', proof, bonds: this.#told() }))
+  }
+
+  #sendPeers(link: Link): void {
+    link.trust()
+    link.send(encodeHandshake({ type: 'Peers', bonds: this.#told() }))
+    this.#steady = true
+  }
+
+  /** Own entry and those of all bonded peers, as far as they fit. */
+  #told(): readonly SignedEntry[] {
+    return fitting([this.#deps.entries.own(), ...this.#deps.entries.bonded()])
+  }
+
+  #received(messages: readonly Uint8Array[]): void {
+    try {
+      for (const bytes of messages) {
+        if (this.#closing) return
+        if (this.#steady) this.#onBondMessage(decodeBond(bytes))
+        else this.#onHandshakeMessage(decodeHandshake(bytes))
+      }
+      this.#heard()
+    } catch {
+      // Whatever does not decode is the peer's fault; the chart decides what that means in its state.
+      this.#tell({ type: 'bond.undecodable' })
+    }
+  }
+
+  #heard(): void {
+    const nowMs = this.#deps.clock.now()
+    if (!this.#steady || nowMs - this.#heardMs < HEARD_MS) return
+    this.#heardMs = nowMs
+    this.#tell({ type: 'bond.heard' })
+  }
+
+  #onHandshakeMessage(message: HandshakeMessage): void {
+    const link = this.#link
+    if (!link) return
+    switch (message.type) {
+      case 'HandshakeStart': {
+        const { network, group, proof } = message
+        return this.#tell({ type: 'bond.handshakeStart', network, group, proven: this.#proven(link, proof) })
+      }
+      case 'HandshakeEnd': {
+        const proven = this.#proven(link, message.proof)
+        return this.#tell({
+          type: 'bond.handshakeEnd',
+          proven,
+          peers: proven ? this.#deps.entries.learn(message.bonds) : [],
+        })
+      }
+      case 'Peers':
+        this.#steady = true
+        return this.#tell({ type: 'bond.peers', peers: this.#deps.entries.learn(message.bonds) })
+    }
+  }
+
+  #onBondMessage(message: BondMessage): void {
+    switch (message.type) {
+      case 'Raft':
+        return this.#deps.deliver(this.#input.peer, message.messages)
+      case 'Ping':
+        return this.#tell({ type: 'bond.ping', sentMs: message.sentMs })
+      case 'Pong':
+        return this.#tell({ type: 'bond.pong', sentMs: message.sentMs, nowMs: this.#deps.clock.now() })
+      case 'Departure':
+        return this.#tell({ type: 'bond.departure' })
+      case 'PeerEntryUpdate': {
+        const genuine = this.#deps.entries.learn([message.entry])[0] === this.#input.peer
+        return this.#tell({ type: 'bond.entryUpdate', genuine })
+      }
+      case 'BondFormed': {
+        const [peer] = this.#deps.entries.learn([message.entry])
+        if (peer) this.#tell({ type: 'bond.bondFormed', peer })
+      }
+    }
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * One joined group in this process: the group actor with its raft, replica and bonds, bound to the node's transport and catalog.
+ *
+ * Who owns what: the chart owns who is bonded and who is dialled; the raft machine owns the log; the replica owns the state machine;
+ * the client owns this member's waiting commands. This file only joins them: raft's outbound messages to the right bond, a bond's
+ * inbound ones to raft, committed entries to the replica, results to the client.
+ *
+ * Lifecycle: created -> started (the actor runs under the node) -> left. Handles (`group.ts`) come and go; the last that leaves ends it.
+ */
+import { type Atom, createAtom, type ReadonlyAtom } from '@xstate/store'
+import { type ActorRefFrom, fromPromise, fromTransition } from 'xstate'
+import type { Clock } from '../clock.ts'
+import type { CloseReason } from '../errors.ts'
+import type { BondId, GroupId, NetworkId } from '../identity/digest.ts'
+import type { GroupKey } from '../identity/group-key.ts'
+import type { PeerId } from '../identity/keys.ts'
+import type { PeerEntry } from '../identity/peer-entry.ts'
+import { judgeTickets, type TicketValidator } from '../identity/ticket.ts'
+import type { RaftTiming } from '../limits.ts'
+import type { TicketVerdict } from '../machines/bond/events.ts'
+import { bondMachine } from '../machines/bond/machine.ts'
+import { groupMachine } from '../machines/group/machine.ts'
+import { createRegistry } from '../machines/group/registry.ts'
+import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
+import { eventOf } from '../machines/raft/machine.ts'
+import type { FormationId, RaftMessage } from '../machines/raft/messages.ts'
+import type { RandomState } from '../machines/random.ts'
+import type { AnyStateMachine } from '../machines/state-machine.ts'
+import { encodeBond } from '../transport/codec.ts'
+import type { Endpoint, Link } from '../transport/transport.ts'
+import { type Entries, linkLogic } from './bond.ts'
+import { Bond } from './bond-handle.ts'
+import { Client } from './client.ts'
+import { type RaftActor, raftLogic, Ticker } from './raft.ts'
+import { Reads } from './reads.ts'
+import { Replica } from './replica.ts'
+import type { RaftStore } from './storage/storage.ts'
+import type { GroupStatus, Role } from './when.ts'
+import { withInput } from './xstate.ts'
+
+/** What the node gives to each of its groups. */
+export interface GroupDeps {
+  readonly clock: Clock
+  readonly endpoint: Endpoint
+  readonly self: PeerId
+  readonly network: NetworkId
+  readonly id: GroupId
+  readonly key: GroupKey
+  readonly machine: AnyStateMachine
+  readonly voters: number
+  readonly timing: RaftTiming
+  readonly validators: readonly TicketValidator[]
+  readonly store: RaftStore
+  readonly seed: () => RandomState
+  readonly nonce: () => string
+  readonly entries: Omit<Entries, 'bonded'> & { readonly entryOf: (peer: PeerId) => PeerEntry | undefined }
+  readonly accepted: (linkNumber: number) => Link | undefined
+  readonly syncWith: (peer: PeerId, addresses: readonly string[]) => Promise<void>
+  /** Something a person should hear of: a rival group, a storage that failed. */
+  readonly warn: (code: 'RivalGroup' | 'StorageFailed', detail: string) => void
+}
+
+const OFFLINE: GroupStatus = {
+  role: 'unformed',
+  term: 0,
+  leader: null,
+  formed: false,
+  committed: 0,
+  applied: 0,
+  lastIndex: 0,
+  reverted: 0,
+  left: false,
+}
+
+export type GroupActor = ActorRefFrom<typeof groupMachine>
+
+export class GroupCore {
+  readonly deps: GroupDeps
+  readonly registry = createRegistry<Bond>()
+  readonly status: Atom<GroupStatus> = createAtom<GroupStatus>(OFFLINE)
+  readonly replica: Replica
+  readonly client: Client
+  readonly reads: Reads
+  readonly logic: typeof groupMachine
+  readonly #links = new Map<BondId, Link>()
+  readonly #peers = new Map<PeerId, Atom<PeerEntry>>()
+  #actor: GroupActor | null = null
+  #raft: RaftActor | null = null
+  #ticker: Ticker | null = null
+  #reverted = 0
+
+  constructor(deps: GroupDeps) {
+    this.deps = deps
+    const { clock, nonce } = deps
+    this.replica = new Replica({
+      machine: deps.machine,
+      onSession: (name, index) => this.client.sessionOpened(name, index),
+      onCommand: (session, sequence, index, outcome) => this.client.applied(session, sequence, index, outcome),
+    })
+    this.client = new Client({
+      clock,
+      nonce,
+      propose: (proposals) => this.#raft?.send({ type: 'raft.propose', proposals, timeMs: clock.now() }),
+    })
+    this.reads = new Reads({
+      clock,
+      applied: () => this.replica.applied,
+      ask: (id) => (this.#raft ? this.#raft.send({ type: 'raft.read', id }) : this.reads.lost(id)),
+    })
+    this.logic = this.#bind()
+  }
+
+  get actor(): GroupActor {
+    return this.#actor as GroupActor
+  }
+
+  get raft(): RaftActor | null {
+    return this.#raft
+  }
+
+  /** The node has spawned the actor. */
+  started(actor: GroupActor): void {
+    this.#actor = actor
+    const raft = actor.getSnapshot().children.raft as RaftActor | undefined
+    if (!raft) return
+    this.#raft = raft
+    raft.subscribe(() => this.#refresh())
+    this.#ticker = new Ticker(this.deps.clock, raft)
+    actor.subscribe({ complete: () => this.#left() })
+    this.#refresh()
+  }
+
+  /** The newest entry of `peer` came into the catalog. */
+  entryChanged(entry: PeerEntry): void {
+    this.#peers.get(entry.peer)?.set(entry)
+  }
+
+  #bind(): typeof groupMachine {
+    const { deps } = this
+    const raft = raftLogic({
+      store: deps.store,
+      transmit: (send) => this.#transmit(send),
+      apply: (batch) => this.#apply(batch),
+      respond: (answer) => this.#respond(answer),
+      appended: (write) => this.#appended(write),
+    })
+    const { id: group, self, voters, timing, store } = deps
+    const persisted = store.persisted ? { persisted: store.persisted } : {}
+    const raftInput = { self, voters, timing, seed: deps.seed(), nowMs: deps.clock.now(), ...persisted }
+    return groupMachine.provide({
+      actors: {
+        bond: this.#bondLogic(group),
+        raft: withInput(raft, raftInput),
+        stateMachine: fromTransition(
+          (_, event: { type: 'machine.apply'; batch: Apply }) => {
+            this.replica.apply(event.batch)
+            return { applied: this.replica.applied }
+          },
+          { applied: 0 },
+        ),
+      },
+      actions: {
+        registerBond: (_, { peer, bond, bondId }) => this.#register(peer, bond, bondId),
+        unregisterBond: (_, { peer, reason }) => this.#unregister(peer, reason),
+        tellRaft: (_, event) => {
+          this.#raft?.send(event)
+          this.#ticker?.hurry()
+        },
+        refuseLink: (_, { linkNumber, reason }) => void deps.accepted(linkNumber)?.close(reason),
+      },
+    })
+  }
+
+  #bondLogic(group: GroupId): typeof bondMachine {
+    const { clock, endpoint, self, network, key, entries, accepted, validators, syncWith } = this.deps
+    return bondMachine.provide({
+      actors: {
+        link: linkLogic({
+          clock,
+          endpoint,
+          self,
+          network,
+          group: { id: group, key },
+          entries: { ...entries, bonded: () => this.#bondedEntries() },
+          accepted,
+          deliver: (peer, messages) => this.#deliver(peer, messages),
+          attach: (id, link) => void (link ? this.#links.set(id, link) : this.#links.delete(id)),
+        }),
+        checkTickets: fromPromise(({ input }) => checkTickets(entries.entryOf(input.peer), validators, clock)),
+        syncCatalog: fromPromise(({ input }) => syncWith(input.peer, input.addresses)),
+      },
+    })
+  }
+
+  #bondedEntries() {
+    return [...this.registry].flatMap(([peer]) => this.deps.entries.of(peer) ?? [])
+  }
+
+  #transmit({ to, message }: Send): void {
+    const bytes = encodeBond({ type: 'Raft', messages: [message] })
+    for (const peer of to) this.registry.get(peer)?.send(bytes)
+  }
+
+  #deliver(peer: PeerId, messages: readonly RaftMessage[]): void {
+    for (const message of messages) this.#raft?.send(eventOf(peer, message))
+  }
+
+  #apply(batch: Apply): void {
+    this.#actor?.getSnapshot().children.machine?.send({ type: 'machine.apply', batch })
+    this.reads.advanced()
+  }
+
+  #appended({ from, entries }: Persist): void {
+    if (entries.length === 0) return
+    if (from <= this.status.get().lastIndex) this.#reverted++
+    let index = from as number
+    for (const entry of entries) {
+      if (entry.kind === 'command') this.client.appended(entry.session, entry.sequence, index)
+      index++
+    }
+  }
+
+  #respond(answer: Respond): void {
+    switch (answer.kind) {
+      case 'readReady':
+        return this.reads.confirmed(answer.id, answer.index)
+      case 'readLost':
+        return this.reads.lost(answer.id)
+      case 'refused':
+        return this.client.refused(answer.proposals, answer.code)
+      case 'rivalGroup':
+        return this.#rival(answer.peer, answer.formation)
+    }
+  }
+
+  #rival(peer: PeerId, formation: FormationId): void {
+    this.deps.warn('RivalGroup', `Peer ${peer.slice(0, 10)} holds the log ${formation.slice(0, 10)}.`)
+  }
+
+  #register(peer: PeerId, bond: string, bondId: BondId): void {
+    const link = this.#links.get(bondId)
+    const entry = this.deps.entries.entryOf(peer)
+    if (!link || !entry) return
+    const bondActor = () => this.#actor?.getSnapshot().children[bond]
+    this.registry.set(
+      peer,
+      new Bond({
+        id: bondId,
+        link,
+        peer: this.#peerAtom(entry),
+        state: () => bondActor()?.getSnapshot().value,
+        rtt: () => bondActor()?.getSnapshot().context.rtt ?? null,
+        requestClose: (reason) => bondActor()?.send({ type: 'bond.close', reason }),
+      }),
+    )
+  }
+
+  #peerAtom(entry: PeerEntry): ReadonlyAtom<PeerEntry> {
+    const atom = this.#peers.get(entry.peer) ?? createAtom(entry)
+    this.#peers.set(entry.peer, atom)
+    return atom
+  }
+
+  #unregister(peer: PeerId, reason: CloseReason): void {
+    this.registry.get(peer)?.end(reason)
+    this.registry.delete(peer)
+  }
+
+  /** After each raft event: what a watcher of the group may have to know. */
+  #refresh(): void {
+    const snapshot = this.#raft?.getSnapshot()
+    if (!snapshot) return
+    const before = this.status.get()
+    const { term, leader, formation, commitIndex, log } = snapshot.context
+    const now: GroupStatus = {
+      role: roleOf(snapshot),
+      term,
+      leader,
+      formed: formation.status === 'formed',
+      committed: commitIndex,
+      applied: this.replica.applied,
+      lastIndex: log.lastIndex,
+      reverted: this.#reverted,
+      left: before.left,
+    }
+    if (isSame(before, now)) return
+    this.status.set(now)
+    const { role, formed } = now
+    const sameReign = before.leader === leader && before.term === term
+    if (sameReign && before.role === role && before.formed === formed) return
+    this.actor.send({ type: 'raft.status', role, term, leader, formed })
+    if (!sameReign && leader) {
+      this.client.leaderChanged()
+      this.reads.leaderChanged()
+    }
+    if (role === 'failed') this.deps.warn('StorageFailed', 'The storage refused a write.')
+  }
+
+  #left(): void {
+    this.#ticker?.stop()
+    this.client.stop('NotJoined')
+    this.reads.stop('NotJoined')
+    this.status.set({ ...this.status.get(), left: true, leader: null })
+    void this.deps.store.close()
+  }
+}
+
+function roleOf({ value }: { value: unknown }): Role {
+  return (typeof value === 'string' ? value : Object.keys(value as object)[0]) as Role
+}
+
+function isSame(a: GroupStatus, b: GroupStatus): boolean {
+  return (Object.keys(a) as (keyof GroupStatus)[]).every((key) => a[key] === b[key])
+}
+
+async function checkTickets(
+  entry: PeerEntry | undefined,
+  validators: readonly TicketValidator[],
+  clock: Clock,
+): Promise<TicketVerdict> {
+  const nowMs = clock.now()
+  const verdict = entry && (await judgeTickets(entry, validators, nowMs))
+  return verdict?.granted ? { granted: true, expires: verdict.expires, nowMs } : { granted: false }
+}

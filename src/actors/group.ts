@@ -1,0 +1,186 @@
+/**
+ * A joined group as its user holds it. Several handles of one node may share a group; each is left on its own, and the group itself when
+ * the last one is. Every call takes `{ signal }`; every rejection is a `TesseraError` with a stable code.
+ */
+import { TesseraError } from '../errors.ts'
+import type { GroupId } from '../identity/digest.ts'
+import type { PeerId } from '../identity/keys.ts'
+import type { Registry } from '../machines/group/registry.ts'
+import type { AnswerOf, AnyStateMachine, CommandOf, QueryOf, ResultOf } from '../machines/state-machine.ts'
+import { encodeValue } from '../transport/codec.ts'
+import { abortable } from './abortable.ts'
+import type { Bond } from './bond-handle.ts'
+import type { ExecuteOptions } from './client.ts'
+import type { GroupActor, GroupCore } from './group-core.ts'
+import type { ReadOptions } from './reads.ts'
+import { createWhen, type GroupStatus, type WaitOptions, type When } from './when.ts'
+
+/** A command that was applied: where it stands in the log, and what it returned. */
+export interface Executed<Result> {
+  readonly index: number
+  readonly result: Result
+}
+
+/** An answer, and the index up to which commands were applied when it was given. */
+export interface Answered<Answer> {
+  readonly answer: Answer
+  readonly index: number
+}
+
+export interface QueryOptions extends ReadOptions {
+  /** `weak`: from this member's copy, at once. `strong`: linearizable. Default: `strong`. */
+  readonly consistency?: 'weak' | 'strong'
+}
+
+export interface Member {
+  readonly peer: PeerId
+  readonly role: 'voter' | 'learner'
+  readonly isLeader: boolean
+  /** This process itself, or a member it has a steady bond with. */
+  readonly reachable: boolean
+}
+
+export class Group<M extends AnyStateMachine = AnyStateMachine> {
+  readonly id: GroupId
+  readonly when: When
+  readonly #core: GroupCore
+  readonly #release: () => Promise<void>
+  #left: Promise<void> | null = null
+
+  constructor(core: GroupCore, release: () => Promise<void>) {
+    this.#core = core
+    this.#release = release
+    this.id = core.deps.id
+    this.when = createWhen(core.deps.self, core.status)
+  }
+
+  /** The XState actor of the group: its bonds, raft and state machine are its children. */
+  get actor(): GroupActor {
+    return this.#core.actor
+  }
+  get leader(): PeerId | null {
+    return this.status.leader
+  }
+  get isLeader(): boolean {
+    return this.status.leader === this.#core.deps.self
+  }
+  /** The highest index this member knows to be committed. */
+  get committed(): number {
+    return this.status.committed
+  }
+  /** What this member knows of the group now; small plain data. */
+  get status(): GroupStatus {
+    return this.#core.status.get()
+  }
+  /** The steady bonds, in peer-id order; watchable. */
+  get bonds(): Registry<Bond> {
+    return this.#core.registry
+  }
+
+  /** Everyone in the configuration that this member holds. */
+  get members(): Member[] {
+    const context = this.#core.raft?.getSnapshot().context
+    if (!context) return []
+    const { voters, learners } = context.configuration
+    const member = (role: Member['role']) => (peer: PeerId) => ({
+      peer,
+      role,
+      isLeader: peer === context.leader,
+      reachable: peer === this.#core.deps.self || this.bonds.has(peer),
+    })
+    return [...voters.map(member('voter')), ...learners.map(member('learner'))]
+  }
+
+  /** Calls back at each change of `status`; returns what ends it. */
+  subscribe(watcher: (status: GroupStatus) => void): () => void {
+    const subscription = this.#core.status.subscribe(watcher)
+    return () => subscription.unsubscribe()
+  }
+
+  /**
+   * Resolves with the command's own result once it is applied here, exactly once, whoever leads meanwhile.
+   * Rejects `CommandFailed` (the state machine threw), `Busy` and `DeadlineExceeded` (retryable, the command in `error.command`),
+   * `SessionExpired`, `MessageTooLarge`, `Aborted`, `NotJoined`.
+   */
+  execute(command: CommandOf<M>, options?: ExecuteOptions): Promise<Executed<ResultOf<M>>> {
+    return this.#submitOne(command, 'applied', options)
+  }
+
+  /** Like `execute` for several commands at once; rejects with the first error once all are settled. */
+  executeMany(commands: readonly CommandOf<M>[], options?: ExecuteOptions): Promise<Executed<ResultOf<M>>[]> {
+    return this.#submitMany(commands, 'applied', options)
+  }
+
+  /** Resolves once the command stands in this member's log; it may still be lost with its leader. */
+  async feed(command: CommandOf<M>, options?: ExecuteOptions): Promise<{ readonly index: number }> {
+    const { index } = await this.#submitOne(command, 'appended', options)
+    return { index }
+  }
+
+  async feedMany(commands: readonly CommandOf<M>[], options?: ExecuteOptions): Promise<{ readonly index: number }[]> {
+    const fed = await this.#submitMany(commands, 'appended', options)
+    return fed.map(({ index }) => ({ index }))
+  }
+
+  /** Rejects `DeadlineExceeded` (strong: no quorum confirmed the leader), `Aborted`, `NotJoined`, or what `query` itself threw. */
+  async query(
+    query: QueryOf<M>,
+    { consistency = 'strong', ...options }: QueryOptions = {},
+  ): Promise<Answered<AnswerOf<M>>> {
+    this.#assertJoined()
+    if (consistency === 'strong') await this.#core.reads.ready(options)
+    const { replica } = this.#core
+    return { answer: replica.query(query) as AnswerOf<M>, index: replica.applied }
+  }
+
+  /** Gives this handle up; the group itself is left, cleanly, with its last handle. Resolves when that is done. */
+  leave({ signal }: WaitOptions = {}): Promise<void> {
+    this.#left ??= this.#release()
+    return abortable(this.#left, signal)
+  }
+
+  /** Where a group turns up in a log or a snapshot, it shows its name only. */
+  toJSON(): { id: GroupId } {
+    return { id: this.id }
+  }
+
+  #assertJoined(): void {
+    if (this.#left) throw new TesseraError('NotJoined')
+  }
+
+  async #submitMany(
+    commands: readonly CommandOf<M>[],
+    until: 'appended' | 'applied',
+    options: ExecuteOptions = {},
+  ): Promise<Executed<ResultOf<M>>[]> {
+    this.#assertJoined()
+    if (commands.length === 0) return []
+    const encoded = commands.map((command) => encodeValue(command))
+    return new Promise((resolve, reject) => {
+      const executed = new Array<Executed<ResultOf<M>>>(commands.length)
+      let open = commands.length
+      let failure: TesseraError | null = null
+      this.#core.client.submit(commands, encoded, until, options, (i, error, index, result) => {
+        if (error) failure ??= error
+        else executed[i] = { index, result: result as ResultOf<M> }
+        if (--open > 0) return
+        if (failure) reject(failure)
+        else resolve(executed)
+      })
+    })
+  }
+
+  #submitOne(
+    command: CommandOf<M>,
+    until: 'appended' | 'applied',
+    options: ExecuteOptions = {},
+  ): Promise<Executed<ResultOf<M>>> {
+    return new Promise((resolve, reject) => {
+      this.#assertJoined()
+      this.#core.client.submit([command], [encodeValue(command)], until, options, (_, error, index, result) => {
+        if (error) reject(error)
+        else resolve({ index, result: result as ResultOf<M> })
+      })
+    })
+  }
+}

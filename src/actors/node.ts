@@ -1,0 +1,384 @@
+/**
+ * A node: this process in one network. It binds `nodeMachine` and `discoveryMachine` to a transport, owns the own entry, hands accepted
+ * links to the group they ask for, and keeps every group told of the peers that name it.
+ *
+ * Lifecycle: `createNode` listens, then resolves -> groups are joined and left -> `stop` leaves them all and closes everything.
+ */
+import { type ActorRefFrom, createActor, enqueueActions, fromPromise, type InputFrom, toPromise } from 'xstate'
+import { TesseraError } from '../errors.ts'
+import { type GroupId, type NetworkId, short } from '../identity/digest.ts'
+import { groupId } from '../identity/group-id.ts'
+import type { PeerId } from '../identity/keys.ts'
+import type { PeerEntry } from '../identity/peer-entry.ts'
+import type { BondInput } from '../machines/bond/events.ts'
+import { bondMachine } from '../machines/bond/machine.ts'
+import {
+  type Catalog,
+  type CatalogChange,
+  type CatalogRecord,
+  emptyCatalog,
+  held,
+  isVisible,
+  neighbours,
+  newerThan,
+  recordOf,
+} from '../machines/discovery/catalog.ts'
+import { discoveryMachine } from '../machines/discovery/machine.ts'
+import type { groupMachine } from '../machines/group/machine.ts'
+import { nodeMachine } from '../machines/node/machine.ts'
+import { nextHex, type RandomState, randomFrom } from '../machines/random.ts'
+import type { AnyStateMachine } from '../machines/state-machine.ts'
+import type { Endpoint, Link, Listener, Protocol } from '../transport/transport.ts'
+import { type BondDeps, linkLogic } from './bond.ts'
+import { answerDiscovery, type DiscoveryDeps, discoveryExchanges, syncCatalogs, verified } from './discovery.ts'
+import { Group } from './group.ts'
+import { type GroupActor, GroupCore, type GroupDeps } from './group-core.ts'
+import { checkedJoinOptions, checkedNodeOptions, type JoinOptions, type NodeOptions } from './options.ts'
+import { OwnEntry } from './own-entry.ts'
+import { inspectorOf, withInput } from './xstate.ts'
+
+type CheckedOptions = ReturnType<typeof checkedNodeOptions>
+type DiscoveryActor = ActorRefFrom<typeof discoveryMachine>
+
+interface Joined {
+  readonly core: GroupCore
+  /** The id of its actor. */
+  readonly actor: string
+  handles: number
+}
+
+const PROTOCOLS: readonly Protocol[] = ['tessera.groups.1', 'tessera.discovery.1']
+
+/** Starts a node; resolves once it listens. Rejects `InvalidOption`, `UnsafeStorage` or `ListenFailed`. */
+export async function createNode(options: NodeOptions): Promise<TesseraNode> {
+  const node = new TesseraNode(checkedNodeOptions(options))
+  await node.listening
+  return node
+}
+
+export class TesseraNode {
+  readonly id: PeerId
+  readonly network: NetworkId
+  /** The XState actor of the node: discovery and groups are its children. */
+  readonly actor: ActorRefFrom<typeof nodeMachine>
+  /** Settles when the node listens, or rejects `ListenFailed`. */
+  readonly listening: Promise<void>
+  readonly #options: CheckedOptions
+  readonly #endpoint: Endpoint
+  readonly #own: OwnEntry
+  readonly #exchanges: DiscoveryDeps
+  readonly #groups = new Map<GroupId, Joined>()
+  /** Accepted links that no bond has taken yet. */
+  readonly #accepted = new Map<number, Link>()
+  #nextLink = 1
+  #listeners: Listener[] = []
+  #stopped: Promise<void> | null = null
+
+  constructor(options: CheckedOptions) {
+    const { identity, network, clock, transport, inspect } = options
+    this.#options = options
+    this.id = identity.peer
+    this.network = network
+    this.#endpoint = transport.endpoint({ identity, clock })
+    this.#own = new OwnEntry(identity, network, clock, { addresses: [], tags: options.tags, tickets: options.tickets })
+    this.#exchanges = {
+      clock,
+      endpoint: this.#endpoint,
+      network,
+      catalog: this.#catalogView(),
+      received: (records) => this.#received(records),
+    }
+    const inspection = inspect ? { inspect: inspectorOf(inspect, short(this.id)) } : {}
+    const id = `node:${short(this.id)}`
+    this.actor = createActor(this.#bind(), { input: { self: this.id }, id, clock, ...inspection })
+    this.listening = this.#running()
+    this.actor.start()
+  }
+
+  /** Where this node really listens, ports filled in. */
+  get addresses(): readonly string[] {
+    return this.#listeners.flatMap((listener) => listener.addresses)
+  }
+
+  /** This node's own newest entry. */
+  get entry(): PeerEntry {
+    return this.#own.record.entry
+  }
+
+  /** Newest entries of all other peers that are known and have not departed, in peer-id order. */
+  get peers(): readonly PeerEntry[] {
+    return this.#neighbours().map(({ entry }) => entry)
+  }
+
+  /**
+   * Joins a group; joining the same again gives another handle to the same. Returns at once: `group.when.online()` tells when it
+   * can be used. Throws `InvalidOption`, `NodeStopped` or `StorageFailed`.
+   */
+  join<M extends AnyStateMachine>(options: JoinOptions<M>): Group<M> {
+    if (this.#stopped) throw new TesseraError('NodeStopped')
+    const checked = checkedJoinOptions(options)
+    const id = groupId(checked.key, checked)
+    const joined = this.#groups.get(id) ?? this.#start(id, checked)
+    joined.handles++
+    return new Group<M>(joined.core, () => this.#release(joined))
+  }
+
+  /** Leaves every group, tells the peers, closes every link and listener. Resolves when nothing is left; never rejects. */
+  stop(): Promise<void> {
+    if (!this.#stopped) {
+      this.#stopped = toPromise(this.actor).then(() => {})
+      this.actor.send({ type: 'node.stop' })
+    }
+    return this.#stopped
+  }
+
+  /** Where a node turns up in a log or a snapshot, it shows its names only. */
+  toJSON(): { id: PeerId; network: NetworkId } {
+    return { id: this.id, network: this.network }
+  }
+
+  #running(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.actor.subscribe({
+        next: (snapshot) => {
+          if (snapshot.matches('running')) resolve()
+        },
+        complete: () => {
+          const { failure } = this.actor.getSnapshot().context
+          reject(new TesseraError(failure ? 'ListenFailed' : 'NodeStopped', failure ? { detail: failure } : {}))
+        },
+      })
+    })
+  }
+
+  #bind(): typeof nodeMachine {
+    const { bootstrap, clock } = this.#options
+    const stray = bondMachine.provide({ actors: { link: linkLogic(this.#strayDeps()) } })
+    return nodeMachine.provide({
+      actors: {
+        listen: fromPromise(() => this.#listen()),
+        farewell: fromPromise(() => this.#farewell()),
+      },
+      actions: {
+        startDiscovery: enqueueActions(({ enqueue }) => {
+          const input = { self: this.id, network: this.network, bootstrap, seed: this.#seed(), nowMs: clock.now() }
+          enqueue.spawnChild(withInput(this.#discoveryLogic(), input), { id: 'discovery' })
+        }),
+        spawnGroup: enqueueActions(({ enqueue, event }) => {
+          const joined = event.type === 'node.join' ? this.#groups.get(event.group) : undefined
+          if (joined)
+            enqueue.spawnChild(withInput(joined.core.logic, this.#groupInput(joined.core)), { id: joined.actor })
+        }),
+        receiveStray: enqueueActions(({ enqueue, event }) => {
+          if (event.type !== 'node.strayLink') return
+          enqueue.spawnChild(withInput(stray, this.#strayInput(event)), { id: `stray:${event.linkNumber}` })
+        }),
+        tellGroupsToLeave: () => {
+          for (const { core } of this.#groups.values()) core.actor.send({ type: 'group.leave' })
+        },
+      },
+    })
+  }
+
+  async #listen(): Promise<readonly string[]> {
+    const { listen, advertise } = this.#options
+    for (const address of listen) {
+      const accept = (link: Link) => this.#accept(link)
+      this.#listeners.push(await this.#endpoint.listen(address, PROTOCOLS, accept))
+    }
+    this.#own.renew({ addresses: advertise ?? this.addresses })
+    return this.addresses
+  }
+
+  async #farewell(): Promise<void> {
+    this.#discovery?.send({ type: 'discovery.depart', record: this.#own.renew({ departed: true, groups: [] }) })
+    if (this.#discovery) await toPromise(this.#discovery)
+    await this.#endpoint.close()
+  }
+
+  get #discovery(): DiscoveryActor | undefined {
+    return this.actor.getSnapshot().children.discovery as DiscoveryActor | undefined
+  }
+
+  get #catalog(): Catalog {
+    return this.#discovery?.getSnapshot().context.catalog ?? emptyCatalog(this.id)
+  }
+
+  #neighbours(): readonly CatalogRecord[] {
+    return neighbours(this.#catalog, this.#options.clock.now())
+  }
+
+  #seed(): RandomState {
+    const { random } = this.#options
+    return [random(), random(), random(), random()]
+  }
+
+  #catalogView(): DiscoveryDeps['catalog'] {
+    return {
+      own: () => this.#own.record.signed,
+      held: () => held(this.#catalog),
+      newerThan: (theirs) => {
+        const { entries, wanted } = newerThan(this.#catalog, theirs)
+        return { entries: entries.map(({ signed }) => signed), wanted }
+      },
+      entriesOf: (peers) => peers.flatMap((peer) => recordOf(this.#catalog, peer)?.signed ?? []),
+    }
+  }
+
+  #discoveryLogic(): typeof discoveryMachine {
+    const { sync, announceTo } = discoveryExchanges(this.#exchanges)
+    return discoveryMachine.provide({
+      actors: { sync, announceTo },
+      actions: {
+        catalogChanged: (_, { changes }) => this.#catalogChanged(changes),
+        refreshOwnEntry: () => this.#tellOwn(this.#own.renew()),
+      },
+    })
+  }
+
+  /** This node's entry is newer: the catalog has it, and through it the network. */
+  #tellOwn(record: CatalogRecord): void {
+    this.#discovery?.send({ type: 'discovery.ownEntry', record, nowMs: this.#options.clock.now() })
+  }
+
+  #received(records: readonly CatalogRecord[]): void {
+    if (records.length === 0) return
+    this.#discovery?.send({ type: 'discovery.received', records, nowMs: this.#options.clock.now() })
+  }
+
+  #catalogChanged(changes: readonly CatalogChange[]): void {
+    for (const { core } of this.#groups.values()) {
+      for (const { record } of changes) core.entryChanged(record.entry)
+      this.#tellGroup(
+        core,
+        changes.map(({ record }) => record),
+      )
+    }
+  }
+
+  /** Tells a group of the peers that name it, and of those it knows that no longer do. */
+  #tellGroup(core: GroupCore, records: readonly CatalogRecord[]): void {
+    const { id } = core.deps
+    const known = core.actor.getSnapshot().context.peers
+    const peers = records.flatMap(({ entry }) => {
+      const names = entry.groups.includes(id)
+      if (!names && !(entry.peer in known)) return []
+      const version = `${entry.incarnation}.${entry.update}`
+      return [{ peer: entry.peer, addresses: entry.addresses, version, departed: entry.departed || !names }]
+    })
+    if (peers.length > 0) core.actor.send({ type: 'group.catalog', peers })
+  }
+
+  #accept(link: Link): void {
+    if (link.protocol === 'tessera.discovery.1') {
+      void answerDiscovery(link, this.#exchanges)
+      return
+    }
+    const linkNumber = this.#nextLink++
+    this.#accepted.set(linkNumber, link)
+    link.onClose(() => this.#accepted.delete(linkNumber))
+    const known = this.#entryOf(link.peer) !== undefined
+    const joined = link.topic === null ? undefined : this.#groups.get(link.topic)
+    if (joined) joined.core.actor.send({ type: 'group.linkAccepted', linkNumber, peer: link.peer, known })
+    else this.actor.send({ type: 'node.strayLink', linkNumber, peer: link.peer, known })
+  }
+
+  #take(linkNumber: number): Link | undefined {
+    const link = this.#accepted.get(linkNumber)
+    this.#accepted.delete(linkNumber)
+    return link
+  }
+
+  #entryOf(peer: PeerId): PeerEntry | undefined {
+    const entry = recordOf(this.#catalog, peer)?.entry
+    return entry && isVisible(entry, this.#options.clock.now()) ? entry : undefined
+  }
+
+  #entries(): GroupDeps['entries'] {
+    return {
+      own: () => this.#own.record.signed,
+      of: (peer) => recordOf(this.#catalog, peer)?.signed,
+      entryOf: (peer) => this.#entryOf(peer),
+      learn: (entries) => {
+        const records = verified(entries, this.network, this.#options.clock.now())
+        this.#received(records)
+        return records.map(({ entry }) => entry.peer)
+      },
+    }
+  }
+
+  #strayDeps(): BondDeps {
+    const { clock } = this.#options
+    return {
+      clock,
+      endpoint: this.#endpoint,
+      self: this.id,
+      network: this.network,
+      group: null,
+      entries: { ...this.#entries(), bonded: () => [] },
+      accepted: (linkNumber) => this.#take(linkNumber),
+      deliver: () => {},
+      attach: () => {},
+    }
+  }
+
+  #strayInput({ linkNumber, peer, known }: { linkNumber: number; peer: PeerId; known: boolean }): BondInput {
+    const { id: self, network } = this
+    return { role: 'acceptor', self, peer, network, group: null, addresses: [], linkNumber, known, seed: this.#seed() }
+  }
+
+  #groupInput(core: GroupCore): InputFrom<typeof groupMachine> {
+    return { self: this.id, network: this.network, group: core.deps.id, seed: this.#seed() }
+  }
+
+  #start(id: GroupId, checked: ReturnType<typeof checkedJoinOptions>): Joined {
+    const core = new GroupCore({
+      ...checked,
+      id,
+      clock: this.#options.clock,
+      endpoint: this.#endpoint,
+      self: this.id,
+      network: this.network,
+      store: this.#options.storage.open(id, this.id),
+      seed: () => this.#seed(),
+      nonce: () => nextHex(randomFrom(this.#seed()), 16)[0],
+      entries: this.#entries(),
+      accepted: (linkNumber) => this.#take(linkNumber),
+      syncWith: (peer, addresses) => this.#syncWith(peer, addresses),
+      warn: this.#options.warn,
+    })
+    const joined: Joined = { core, actor: `group:${short(id)}`, handles: 0 }
+    this.#groups.set(id, joined)
+    this.actor.send({ type: 'node.join', group: id, actor: joined.actor })
+    core.started(this.actor.getSnapshot().children[joined.actor] as GroupActor)
+    core.actor.subscribe({ complete: () => this.#left(id) })
+    this.#announceGroups(this.#own.joins(id))
+    this.#tellGroup(core, this.#neighbours())
+    return joined
+  }
+
+  #announceGroups(record: CatalogRecord): void {
+    this.#tellOwn(record)
+    for (const { core } of this.#groups.values()) core.actor.send({ type: 'group.entryChanged' })
+  }
+
+  async #syncWith(peer: PeerId, addresses: readonly string[]): Promise<void> {
+    const { entries } = await syncCatalogs(this.#exchanges, { peer, addresses })
+    this.#received(entries)
+  }
+
+  /** A handle was given up; the last one takes the group with it. */
+  #release(joined: Joined): Promise<void> {
+    joined.handles--
+    if (joined.handles > 0) return Promise.resolve()
+    const left = toPromise(joined.core.actor).then(() => {})
+    joined.core.actor.send({ type: 'group.leave' })
+    return left
+  }
+
+  #left(id: GroupId): void {
+    this.#groups.delete(id)
+    if (!this.#stopped) this.#announceGroups(this.#own.leaves(id))
+    this.actor.send({ type: 'node.groupLeft', group: id })
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The raft actor: `raftMachine` with its effects bound to a disk, to bonds, and to the replica.
+ *
+ * The one rule it adds is the order that `effects.ts` promises: a message leaves only once the write it names is on disk. Writes are
+ * numbered and answered in order, so one number says which are safe. Time reaches the machine as `raft.tick`.
+ */
+import type { ActorRefFrom } from 'xstate'
+import type { Clock } from '../clock.ts'
+import { RAFT_TIMING } from '../limits.ts'
+import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
+import { nextDeadlineMs, raftMachine } from '../machines/raft/machine.ts'
+import type { RaftStore } from './storage/storage.ts'
+
+export type RaftActor = ActorRefFrom<typeof raftMachine>
+
+export interface RaftDeps {
+  readonly store: RaftStore
+  readonly transmit: (send: Send) => void
+  readonly apply: (apply: Apply) => void
+  readonly respond: (respond: Respond) => void
+  /** Entries were written to this member's log, perhaps over others. */
+  readonly appended: (persist: Persist) => void
+}
+
+/** Holds back what must not leave before its write is safe. */
+export class Outbox {
+  #safe = 0
+  #held: Send[] = []
+  readonly #transmit: (send: Send) => void
+
+  constructor(transmit: (send: Send) => void) {
+    this.#transmit = transmit
+  }
+
+  send(send: Send): void {
+    if (send.after <= this.#safe) this.#transmit(send)
+    else this.#held.push(send)
+  }
+
+  /** Write `number`, and every write before it, is on disk. */
+  safe(number: number): void {
+    this.#safe = number
+    if (this.#held.length === 0) return
+    const held = this.#held
+    this.#held = held.filter((send) => send.after > number)
+    for (const send of held) if (send.after <= number) this.#transmit(send)
+  }
+}
+
+/** The machine, bound. */
+export function raftLogic({ store, transmit, apply, respond, appended }: RaftDeps): typeof raftMachine {
+  const outbox = new Outbox(transmit)
+  return raftMachine.provide({
+    actions: {
+      persist: ({ self }, write: Persist) => {
+        appended(write)
+        store.write(write, (error) => {
+          if (error) return self.send({ type: 'raft.storageFailed' })
+          outbox.safe(write.number)
+          self.send({ type: 'raft.persisted', number: write.number })
+        })
+      },
+      send: (_, send: Send) => outbox.send(send),
+      apply: (_, batch: Apply) => apply(batch),
+      respond: (_, answer: Respond) => respond(answer),
+    },
+  })
+}
+
+/** Feeds the machine its time: each `tickMs`, and sooner where the machine has a nearer deadline. */
+export class Ticker {
+  readonly #clock: Clock
+  readonly #raft: RaftActor
+  #timer: unknown = null
+  #stopped = false
+
+  constructor(clock: Clock, raft: RaftActor) {
+    this.#clock = clock
+    this.#raft = raft
+    this.hurry()
+  }
+
+  /** The machine may have a nearer deadline than the timer knows of. */
+  hurry(): void {
+    if (this.#stopped) return
+    const nowMs = this.#clock.now()
+    const deadlineMs = nextDeadlineMs(this.#raft.getSnapshot().context)
+    const delayMs = Math.max(1, Math.min(RAFT_TIMING.tickMs, deadlineMs - nowMs))
+    this.#clock.clearTimeout(this.#timer)
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#raft.send({ type: 'raft.tick', nowMs: this.#clock.now() })
+      this.hurry()
+    }, delayMs)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#clock.clearTimeout(this.#timer)
+  }
+}

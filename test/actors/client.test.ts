@@ -1,0 +1,246 @@
+/** A member's client: every call settles with the result of its own command, once, or with an error that says what to do. */
+import { describe, expect, it } from 'vitest'
+import { Client, type ExecuteOptions } from '../../src/actors/client.ts'
+import type { TesseraError } from '../../src/errors.ts'
+import { RAFT } from '../../src/limits.ts'
+import type { Proposal } from '../../src/machines/raft/messages.ts'
+import { SimulatedClock } from '../../src/testing/simulated-clock.ts'
+
+type Settled = { i: number; code: string | null; index: number; result: unknown; command: unknown }
+
+function setUp() {
+  const clock = new SimulatedClock()
+  const offers: (readonly Proposal[])[] = []
+  const settled: Settled[] = []
+  let names = 0
+  const client = new Client({ clock, nonce: () => `nonce-${++names}`, propose: (proposals) => offers.push(proposals) })
+  const submit = (commands: unknown[], options: ExecuteOptions = {}, until: 'appended' | 'applied' = 'applied') =>
+    client.submit(
+      commands,
+      commands.map((command) => new TextEncoder().encode(String(command))),
+      until,
+      options,
+      (i, error: TesseraError | null, index, result) =>
+        settled.push({ i, code: error?.code ?? null, index, result, command: error?.command }),
+    )
+  /** A client whose session 7 is open, with nothing on its mind. */
+  const opened = async () => {
+    submit(['first'])
+    await clock.advance(0)
+    client.sessionOpened('nonce-1', 7)
+    client.applied(7, 1, 8, { ok: true, result: null })
+    offers.length = 0
+    settled.length = 0
+  }
+  const sequences = () => offers.map((offer) => offer.map((p) => (p.kind === 'command' ? p.sequence : p.nonce)))
+  return { clock, offers, settled, client, submit, opened, sequences }
+}
+
+const ok = (result: unknown) => ({ ok: true, result }) as const
+
+describe('session', () => {
+  it('is opened before the first command is offered, and names every command after', async () => {
+    const { clock, client, submit, offers } = setUp()
+    submit(['a'])
+    await clock.advance(0)
+    expect(offers).toEqual([[{ kind: 'session', nonce: 'nonce-1' }]])
+    client.sessionOpened('nonce-1', 7)
+    expect(offers[1]).toMatchObject([{ kind: 'command', session: 7, sequence: 1, acknowledged: 0 }])
+  })
+
+  it('is not opened by the session entry of another member', async () => {
+    const { clock, client, submit, offers } = setUp()
+    submit(['a'])
+    await clock.advance(0)
+    client.sessionOpened('of another', 3)
+    expect(client.session).toBeNull()
+    expect(offers).toHaveLength(1)
+  })
+
+  it('that the group forgot fails what was offered in it, and the next command opens another', async () => {
+    const { clock, client, submit, settled, opened, sequences } = setUp()
+    await opened()
+    submit(['a', 'b'])
+    await clock.advance(0)
+    client.applied(7, 2, 9, { ok: false, code: 'SessionExpired', detail: '' })
+    expect(settled.map(({ code, command }) => [code, command])).toEqual([
+      ['SessionExpired', 'a'],
+      ['SessionExpired', 'b'],
+    ])
+    submit(['c'])
+    await clock.advance(0)
+    expect(sequences().at(-1)).toEqual(['nonce-2'])
+  })
+})
+
+describe('offering', () => {
+  it('gathers the commands of one turn into one proposal', async () => {
+    const { clock, submit, opened, sequences } = setUp()
+    await opened()
+    submit(['a'])
+    submit(['b', 'c'])
+    await clock.advance(0)
+    expect(sequences()).toEqual([[2, 3, 4]])
+  })
+
+  it('tells which answers have arrived', async () => {
+    const { clock, client, submit, opened, offers } = setUp()
+    await opened()
+    submit(['a', 'b', 'c'])
+    await clock.advance(0)
+    client.applied(7, 2, 9, ok(1))
+    client.applied(7, 4, 11, ok(3))
+    submit(['d'])
+    await clock.advance(0)
+    expect(offers.at(-1)).toMatchObject([{ sequence: 5, acknowledged: 2 }])
+  })
+
+  it('offers all that waits to a new leader', async () => {
+    const { clock, client, submit, opened, sequences } = setUp()
+    await opened()
+    submit(['a', 'b'])
+    await clock.advance(0)
+    client.applied(7, 2, 9, ok(1))
+    client.leaderChanged()
+    expect(sequences()).toEqual([[2, 3], [3]])
+  })
+
+  it(`offers again when nothing was answered for ${RAFT.resendMs} ms, and not before`, async () => {
+    const { clock, submit, opened, sequences } = setUp()
+    await opened()
+    submit(['a'])
+    await clock.advance(RAFT.resendMs - 1)
+    expect(sequences()).toEqual([[2]])
+    await clock.advance(101)
+    expect(sequences()).toEqual([[2], [2]])
+  })
+})
+
+describe('settling', () => {
+  it('gives each call the result of its own command, in whatever order they are applied', async () => {
+    const { clock, client, submit, settled, opened } = setUp()
+    await opened()
+    submit(['a', 'b'])
+    await clock.advance(0)
+    client.applied(7, 3, 9, ok('of b'))
+    client.applied(7, 2, 10, ok('of a'))
+    expect(settled).toEqual([
+      { i: 1, code: null, index: 9, result: 'of b', command: undefined },
+      { i: 0, code: null, index: 10, result: 'of a', command: undefined },
+    ])
+  })
+
+  it('is not moved by another session that took the same sequence', async () => {
+    const { clock, client, submit, settled, opened } = setUp()
+    await opened()
+    submit(['a'])
+    await clock.advance(0)
+    client.applied(6, 2, 9, ok('stolen'))
+    expect(settled).toEqual([])
+  })
+
+  it('settles once, though the command is applied twice', async () => {
+    const { clock, client, submit, settled, opened } = setUp()
+    await opened()
+    submit(['a'])
+    await clock.advance(0)
+    client.applied(7, 2, 9, ok(1))
+    client.applied(7, 2, 12, ok(1))
+    expect(settled).toHaveLength(1)
+  })
+
+  it('rejects with what the state machine threw', async () => {
+    const { clock, client, submit, settled, opened } = setUp()
+    await opened()
+    submit(['a'])
+    await clock.advance(0)
+    client.applied(7, 2, 9, { ok: false, code: 'CommandFailed', detail: 'out of range' })
+    expect(settled[0]).toMatchObject({ code: 'CommandFailed', command: 'a' })
+  })
+
+  it('settles a fed command when it stands in the log, an executed one only when it is applied', async () => {
+    const { clock, client, submit, settled, opened } = setUp()
+    await opened()
+    submit(['fed'], {}, 'appended')
+    submit(['executed'])
+    await clock.advance(0)
+    client.appended(7, 2, 9)
+    client.appended(7, 3, 10)
+    expect(settled).toEqual([{ i: 0, code: null, index: 9, result: undefined, command: undefined }])
+  })
+})
+
+describe('giving up', () => {
+  it('hands the command back at its deadline', async () => {
+    const { clock, submit, settled, opened } = setUp()
+    await opened()
+    submit(['a'], { timeoutMs: 300 })
+    await clock.advance(299)
+    expect(settled).toEqual([])
+    await clock.advance(101)
+    expect(settled).toMatchObject([{ code: 'DeadlineExceeded', command: 'a' }])
+  })
+
+  it('stops waiting when its signal fires, and listens to it no longer once settled', async () => {
+    const { clock, client, submit, settled, opened } = setUp()
+    await opened()
+    const controller = new AbortController()
+    submit(['a', 'b'], { signal: controller.signal })
+    await clock.advance(0)
+    client.applied(7, 2, 9, ok(1))
+    controller.abort()
+    expect(settled.map(({ i, code }) => [i, code])).toEqual([
+      [0, null],
+      [1, 'Aborted'],
+    ])
+    expect(client.waiting).toBe(0)
+  })
+
+  it('refuses a call whose signal has fired already', () => {
+    const { submit, settled, offers } = setUp()
+    submit(['a'], { signal: AbortSignal.abort() })
+    expect(settled).toMatchObject([{ code: 'Aborted', command: 'a' }])
+    expect(offers).toEqual([])
+  })
+
+  it('rejects all that waits, and all that comes later, when the group is left', async () => {
+    const { clock, client, submit, settled, opened } = setUp()
+    await opened()
+    submit(['a'])
+    await clock.advance(0)
+    client.stop('NotJoined')
+    submit(['b'])
+    expect(settled.map(({ code }) => code)).toEqual(['NotJoined', 'NotJoined'])
+    expect(clock.nextMs).toBeNull()
+  })
+})
+
+describe('back-pressure', () => {
+  it('hands a new command back when the leader is full, but keeps one that may stand in a log', async () => {
+    const { clock, client, submit, settled, opened, offers } = setUp()
+    await opened()
+    submit(['old'])
+    await clock.advance(0)
+    client.leaderChanged()
+    submit(['new'])
+    await clock.advance(0)
+    client.refused(offers.flat(), 'Busy')
+    expect(settled).toMatchObject([{ code: 'Busy', command: 'new' }])
+    expect(client.waiting).toBe(1)
+  })
+
+  it('holds at most so many commands and bytes', () => {
+    const { client, submit, settled } = setUp()
+    submit(Array.from({ length: RAFT.waitingCommandsMax }, () => 'x'))
+    expect(settled).toEqual([])
+    submit(['one more'])
+    expect(settled).toMatchObject([{ code: 'Busy', command: 'one more' }])
+    expect(client.waiting).toBe(RAFT.waitingCommandsMax)
+  })
+
+  it('refuses a command that is too large for the log', () => {
+    const { submit, settled } = setUp()
+    submit(['x'.repeat(RAFT.commandBytesMax + 1)])
+    expect(settled).toMatchObject([{ code: 'MessageTooLarge' }])
+  })
+})
