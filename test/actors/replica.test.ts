@@ -1,0 +1,101 @@
+/** The replica: committed entries in order, each command once, and a bad one harms nobody. */
+import { describe, expect, it } from 'vitest'
+import type { Outcome } from '../../src/actors/client.ts'
+import { Replica } from '../../src/actors/replica.ts'
+import type { Entry, LogIndex, Term } from '../../src/machines/raft/messages.ts'
+import type { StateMachine } from '../../src/machines/state-machine.ts'
+import { encodeValue } from '../../src/transport/codec.ts'
+
+const adder = (): StateMachine<{ add: number }, number, 'total', number> => {
+  let total = 0
+  return {
+    id: 'adder',
+    version: 1,
+    apply: ({ add }) => {
+      if (add < 0) throw new RangeError('only upwards')
+      total += add
+      return total
+    },
+    query: () => total,
+    snapshot: () => [],
+    restore: () => {},
+  }
+}
+
+const head = { term: 1 as Term, timeMs: 5 }
+const session = (nonce: string): Entry => ({ ...head, kind: 'session', nonce })
+const command = (sequence: number, value: unknown, acknowledged = 0, of = 1): Entry => ({
+  ...head,
+  kind: 'command',
+  session: of,
+  sequence,
+  acknowledged,
+  command: value instanceof Uint8Array ? value : encodeValue(value),
+})
+
+function run(entries: Entry[]) {
+  const outcomes: [number, Outcome][] = []
+  const replica = new Replica({
+    machine: adder(),
+    onSession: () => {},
+    onCommand: (_session, sequence, _index, outcome) => outcomes.push([sequence, outcome]),
+  })
+  replica.apply({ from: 1 as LogIndex, entries })
+  return { replica, outcomes }
+}
+
+describe('replica', () => {
+  it('applies commands in order and tells each its own result', () => {
+    const { replica, outcomes } = run([session('a'), command(1, { add: 2 }), command(2, { add: 3 })])
+    expect(outcomes).toEqual([
+      [1, { ok: true, result: 2 }],
+      [2, { ok: true, result: 5 }],
+    ])
+    expect(replica.applied).toBe(3)
+    expect(replica.query('total')).toBe(5)
+  })
+
+  it('applies a command that stands twice in the log once, with the same result (Thesis §6.3)', () => {
+    const { replica, outcomes } = run([session('a'), command(1, { add: 2 }), command(1, { add: 2 })])
+    expect(outcomes[1]).toEqual([1, { ok: true, result: 2 }])
+    expect(replica.query('total')).toBe(2)
+  })
+
+  it('drops a late copy of a command whose answer was acknowledged', () => {
+    const { replica } = run([session('a'), command(1, { add: 2 }), command(2, { add: 3 }, 1), command(1, { add: 2 })])
+    expect(replica.query('total')).toBe(5)
+  })
+
+  it('fails a command of a session it does not know, and applies nothing', () => {
+    const { replica, outcomes } = run([session('a'), command(1, { add: 2 }, 0, 99)])
+    expect(outcomes[0]?.[1]).toMatchObject({ ok: false, code: 'SessionExpired' })
+    expect(replica.query('total')).toBe(0)
+  })
+
+  it('makes a throw the command’s own error, on the retry too, and goes on', () => {
+    const { replica, outcomes } = run([
+      session('a'),
+      command(1, { add: -1 }),
+      command(1, { add: -1 }),
+      command(2, { add: 4 }),
+    ])
+    const refused = { ok: false, code: 'CommandFailed', detail: 'only upwards' }
+    expect(outcomes).toEqual([
+      [1, refused],
+      [1, refused],
+      [2, { ok: true, result: 4 }],
+    ])
+    expect(replica.applied).toBe(4)
+  })
+
+  it('makes bytes that do not decode the command’s own error, and goes on', () => {
+    const { replica, outcomes } = run([session('a'), command(1, Uint8Array.of(0xff, 0x00)), command(2, { add: 4 })])
+    expect(outcomes[0]?.[1]).toMatchObject({ ok: false, code: 'CommandFailed' })
+    expect(replica.query('total')).toBe(4)
+  })
+
+  it('stops rather than apply an entry out of order', () => {
+    const { replica } = run([session('a')])
+    expect(() => replica.apply({ from: 3 as LogIndex, entries: [session('b')] })).toThrow(/invariant/)
+  })
+})
