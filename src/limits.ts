@@ -59,6 +59,8 @@ export const BOND = {
   /** Steady for this long: the next redial starts from `redialMinMs` again. */
   redialResetMs: 10_000,
   syncAttemptsMax: 3,
+  /** A group that is left waits this long for its bonds to say goodbye. */
+  departTimeoutMs: 2_000,
 } as const
 
 /** Discovery: the signed catalog. */

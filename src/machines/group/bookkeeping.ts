@@ -1,0 +1,239 @@
+/**
+ * The group's books: pure steps from a context and an event to the next context and the orders that follow. The chart
+ * (`machine.ts`) says in which state a step is taken; `vocabulary.ts` carries the orders out.
+ *
+ * Invariants: at most one bond of a peer holds its claim; only a holder becomes steady; a peer has at most one dial of ours and
+ * one redial under way; each steady bond is registered once and unregistered once.
+ */
+import type { CloseReason } from '../../errors.ts'
+import type { BondId } from '../../identity/digest.ts'
+import type { PeerId } from '../../identity/keys.ts'
+import type { BondInput, BondNews, BondOrder, BondRole } from '../bond/events.ts'
+import { closeReasonFor, redialPolicy } from '../bond/reasons.ts'
+import { nextUint32, type RandomState } from '../random.ts'
+import { decideClaim, isAlone, isWanted, mayDial, NEW_SLOT, redialDelay, settle } from './dialling.ts'
+import type { CatalogPeer, GroupContext, GroupEvent, Slot } from './events.ts'
+
+export type Order =
+  | { readonly order: 'spawn'; readonly bond: string; readonly input: BondInput }
+  | { readonly order: 'send'; readonly bond: string; readonly event: BondOrder }
+  /** The bond has ended: its actor ref is dropped. */
+  | { readonly order: 'forget'; readonly bond: string }
+  | { readonly order: 'redial'; readonly peer: PeerId; readonly delayMs: number }
+  | { readonly order: 'cancelRedial'; readonly peer: PeerId }
+  | { readonly order: 'register'; readonly peer: PeerId; readonly bond: string; readonly bondId: BondId }
+  | {
+      readonly order: 'unregister'
+      readonly peer: PeerId
+      readonly bond: string
+      readonly bondId: BondId
+      readonly reason: CloseReason
+    }
+  | { readonly order: 'refuseLink'; readonly linkNumber: number; readonly reason: CloseReason }
+
+export type Step = readonly [GroupContext, readonly Order[]]
+type On<Type extends GroupEvent['type']> = Extract<GroupEvent, { type: Type }>
+type News<Type extends BondNews['type']> = Extract<BondNews, { type: Type }>
+
+const slotOf = (context: GroupContext, peer: PeerId): Slot => context.peers[peer] ?? NEW_SLOT
+
+function withSlot(context: GroupContext, peer: PeerId, slot: Slot): GroupContext {
+  return { ...context, peers: { ...context.peers, [peer]: slot } }
+}
+
+function withoutKey<Value>(record: Readonly<Record<string, Value>>, key: string): Readonly<Record<string, Value>> {
+  const { [key]: _, ...others } = record
+  return others
+}
+
+/** One step after the other, their orders in a row. */
+function inTurn<Item>(start: GroupContext, items: readonly Item[], step: (c: GroupContext, item: Item) => Step): Step {
+  const orders: Order[] = []
+  let context = start
+  for (const item of items) {
+    const [next, more] = step(context, item)
+    context = next
+    orders.push(...more)
+  }
+  return [context, orders]
+}
+
+/** `bond:3f9a2c`, or `bond:3f9a2c/2` while that one lives. */
+function newBondId(bonds: GroupContext['bonds'], peer: PeerId): string {
+  const name = `bond:${peer.slice(0, 6)}`
+  let id = name
+  for (let count = 2; id in bonds; count++) id = `${name}/${count}`
+  return id
+}
+
+function fork(random: RandomState): [RandomState, RandomState] {
+  const [a, afterA] = nextUint32(random)
+  const [b, afterB] = nextUint32(afterA)
+  const [c, afterC] = nextUint32(afterB)
+  const [d, rest] = nextUint32(afterC)
+  return [[a, b, c, d], rest]
+}
+
+function spawn(context: GroupContext, peer: PeerId, role: BondRole, linkNumber: number | null, known: boolean): Step {
+  const bond = newBondId(context.bonds, peer)
+  const [seed, random] = fork(context.random)
+  const { self, network, group } = context
+  const { addresses } = slotOf(context, peer)
+  const input = { role, self, peer, network, group, addresses, linkNumber, known, seed }
+  return [
+    { ...context, random, bonds: { ...context.bonds, [bond]: { peer, role } } },
+    [{ order: 'spawn', bond, input }],
+  ]
+}
+
+/** Dials where the peer is wanted, free, and not waiting for a redial. */
+function dial(context: GroupContext, peer: PeerId): Step {
+  const slot = slotOf(context, peer)
+  if (context.leaving || !mayDial(context.self, peer, slot)) return [context, []]
+  const outbound = newBondId(context.bonds, peer)
+  return spawn(withSlot(context, peer, settle({ ...slot, outbound })), peer, 'dialler', null, true)
+}
+
+export function catalogChanged(context: GroupContext, { peers }: On<'group.catalog'>): Step {
+  return inTurn(context, peers, (now, told) => {
+    if (told.peer === context.self) return [now, []]
+    return told.departed ? peerLeft(now, told) : peerNamed(now, told)
+  })
+}
+
+function peerLeft(context: GroupContext, { peer, version }: CatalogPeer): Step {
+  const slot = context.peers[peer]
+  if (!slot) return [context, []]
+  const [next, orders] = calm(context, peer)
+  const gone = { ...slotOf(next, peer), version, departed: true }
+  return isAlone(gone) ? [dropSlot(next, peer), orders] : [withSlot(next, peer, gone), orders]
+}
+
+function peerNamed(context: GroupContext, { peer, addresses, version }: CatalogPeer): Step {
+  const slot = slotOf(context, peer)
+  const named = withSlot(context, peer, { ...slot, addresses, version, departed: false })
+  // Elsewhere now: what failed at the old addresses says nothing about the new ones.
+  const moved = addresses.join() !== slot.addresses.join()
+  const [next, orders] = moved ? calm(named, peer) : [named, []]
+  const [after, dials] = dial(next, peer)
+  return [after, [...orders, ...dials]]
+}
+
+/** No redial waits any longer, and the next one starts from the shortest pause. */
+function calm(context: GroupContext, peer: PeerId): Step {
+  const slot = slotOf(context, peer)
+  const next = withSlot(context, peer, { ...slot, attempt: 0, redialDue: false })
+  return [next, slot.redialDue ? [{ order: 'cancelRedial', peer }] : []]
+}
+
+function dropSlot(context: GroupContext, peer: PeerId): GroupContext {
+  return { ...context, peers: withoutKey(context.peers, peer) as GroupContext['peers'] }
+}
+
+/** Named by a member. Where it can be dialled stands in the catalog, now or later. */
+export function peersLearned(context: GroupContext, { peers }: News<'bond.learned'>): Step {
+  return inTurn(context, peers, (now, peer) => {
+    if (peer === context.self) return [now, []]
+    return dial(withSlot(now, peer, slotOf(now, peer)), peer)
+  })
+}
+
+export function linkAccepted(context: GroupContext, { linkNumber, peer, known }: On<'group.linkAccepted'>): Step {
+  if (peer === context.self) return refuseLink('AlreadyBonded')(context, { linkNumber })
+  return spawn(context, peer, 'acceptor', linkNumber, known)
+}
+
+export const refuseLink =
+  (reason: CloseReason) =>
+  (context: GroupContext, { linkNumber }: { readonly linkNumber: number }): Step => [
+    context,
+    [{ order: 'refuseLink', linkNumber, reason }],
+  ]
+
+export function bondClaims(context: GroupContext, { bond, peer, role }: News<'bond.claim'>): Step {
+  if (!(bond in context.bonds)) return [context, []]
+  const slot = slotOf(context, peer)
+  const verdict = decideClaim(context.self, slot, { bond, peer, role })
+  if (verdict === 'refuse') return refuseClaim(context, { bond })
+  const superseded: Order[] =
+    verdict === 'supersede' && slot.bond ? [{ order: 'send', bond: slot.bond, event: { type: 'bond.superseded' } }] : []
+  const granted: Order = { order: 'send', bond, event: { type: 'bond.granted' } }
+  return [withSlot(context, peer, settle({ ...slot, bond }, false)), [...superseded, granted]]
+}
+
+export function refuseClaim(context: GroupContext, { bond }: { readonly bond: string }): Step {
+  return [context, [{ order: 'send', bond, event: { type: 'bond.refused' } }]]
+}
+
+/** Registers, and tells all others: they may not know the newcomer yet. */
+export function bondSteady(context: GroupContext, { bond, peer, bondId }: News<'bond.steady'>): Step {
+  const slot = context.peers[peer]
+  if (slot?.bond !== bond || slot.phase === 'steady') return [context, []]
+  const steady = settle({ ...slot, bondId, departed: false, blockedVersion: null }, true)
+  const others = Object.values(context.peers).filter(({ phase }) => phase === 'steady')
+  const announce = others.flatMap(({ bond: other }): Order[] =>
+    other === null ? [] : [{ order: 'send', bond: other, event: { type: 'bond.announce', peer } }],
+  )
+  return [withSlot(context, peer, steady), [{ order: 'register', peer, bond, bondId }, ...announce]]
+}
+
+/** Steady long enough: what went before is forgotten. */
+export function bondSettled(context: GroupContext, { peer, bond }: On<'group.settled'>): Step {
+  const slot = context.peers[peer]
+  if (slot?.bond !== bond) return [context, []]
+  return [withSlot(context, peer, { ...slot, attempt: 0 }), []]
+}
+
+export function bondEnded(context: GroupContext, { bond, peer, reason }: News<'bond.ended'>): Step {
+  const slot = context.peers[peer]
+  const orders: Order[] = [{ order: 'forget', bond }]
+  const after = { ...context, bonds: withoutKey(context.bonds, bond) }
+  if (!slot) return [after, orders]
+  if (slot.bond === bond && slot.phase === 'steady' && slot.bondId !== null) {
+    const { bondId } = slot
+    orders.push({ order: 'unregister', peer, bond, bondId, reason: closeReasonFor(reason) })
+  }
+  const freed = settle({
+    ...slot,
+    bond: slot.bond === bond ? null : slot.bond,
+    outbound: slot.outbound === bond ? null : slot.outbound,
+  })
+  if (freed.bond !== null) return [withSlot(after, peer, freed), orders]
+  const policy = redialPolicy(reason)
+  const judged = {
+    ...freed,
+    departed: freed.departed || policy === 'never',
+    blockedVersion: policy === 'whenEntryChanges' ? freed.version : freed.blockedVersion,
+  }
+  const [next, more] = redialLater(withSlot(after, peer, judged), peer)
+  return [next, [...orders, ...more]]
+}
+
+/** Nobody is left alone by accident: where no other bond or dial stands and the peer is wanted, a redial is due. */
+function redialLater(context: GroupContext, peer: PeerId): Step {
+  const slot = slotOf(context, peer)
+  if (!isAlone(slot)) return [context, []]
+  if (slot.departed) {
+    const [calmed, orders] = calm(context, peer)
+    return [dropSlot(calmed, peer), orders]
+  }
+  if (context.leaving || slot.redialDue || !isWanted(slot)) return [context, []]
+  const [delayMs, random] = redialDelay(slot.attempt, context.random)
+  const due = { ...slot, attempt: slot.attempt + 1, redialDue: true }
+  return [{ ...withSlot(context, peer, due), random }, [{ order: 'redial', peer, delayMs }]]
+}
+
+export function redialDue(context: GroupContext, { peer }: On<'group.redial'>): Step {
+  const slot = context.peers[peer]
+  return slot ? dial(withSlot(context, peer, { ...slot, redialDue: false }), peer) : [context, []]
+}
+
+export function tellBonds(event: BondOrder): (context: GroupContext) => Step {
+  return (context) => [context, Object.keys(context.bonds).map((bond) => ({ order: 'send', bond, event }))]
+}
+
+/** From here on nobody is dialled. */
+export function stopDialling(context: GroupContext): Step {
+  const peers = Object.keys(context.peers) as PeerId[]
+  return inTurn({ ...context, leaving: true }, peers, calm)
+}

@@ -1,0 +1,76 @@
+/**
+ * Who is dialled and when, and which of two links survives when both ends dial at once (SEMANTICS §3, 'Who dials').
+ *
+ * The claim. A pair of members keeps one bond, so each end has one claim per peer, and a link must hold the claims of both ends to
+ * become steady. Let s be the link dialled by the smaller id S, l the one dialled by the larger id L. A dialler claims before
+ * it says a word; an acceptor when it has heard that word. Hence:
+ *
+ * 1. S decides. The claim at S goes to whichever of s and l comes first, and is not taken away as long as that link lives.
+ * 2. If s comes first at S, it speaks to L. At L it takes the claim even from l: l cannot be steady at L, for that needs an
+ *    answer from S, and S gave its claim to s. S refuses l. So s stands, and l is closed by both.
+ * 3. If l comes first at S, s is refused at S before it spoke, so L never hears of it and keeps l. So l stands.
+ *
+ * Both ends decide alike, and no link is closed for a double dial unless the other one already holds S's claim: none is never left,
+ * nor two. Only a link that is lost in between can leave none, and then both ends redial, because an end redials whenever a bond
+ * ended and no other holds its claim.
+ */
+
+import type { PeerId } from '../../identity/keys.ts'
+import { BOND } from '../../limits.ts'
+import type { BondRole } from '../bond/events.ts'
+import { nextBetween, type RandomState } from '../random.ts'
+import type { Slot } from './events.ts'
+
+export const NEW_SLOT: Slot = {
+  addresses: [],
+  version: '',
+  departed: false,
+  phase: 'idle',
+  bond: null,
+  bondId: null,
+  outbound: null,
+  attempt: 0,
+  redialDue: false,
+  blockedVersion: null,
+}
+
+/** `supersede`: granted, and the holder has lost. */
+export type ClaimVerdict = 'grant' | 'refuse' | 'supersede'
+
+export interface Claim {
+  readonly bond: string
+  readonly peer: PeerId
+  readonly role: BondRole
+}
+
+export function decideClaim(self: PeerId, slot: Slot, { bond, peer, role }: Claim): ClaimVerdict {
+  if (slot.bond === null || slot.bond === bond) return 'grant'
+  const ownDialHolds = slot.bond === slot.outbound && slot.phase !== 'steady'
+  return ownDialHolds && role === 'acceptor' && peer < self ? 'supersede' : 'refuse'
+}
+
+/** The slot with the phase that its claim and dial amount to. */
+export function settle(slot: Slot, steady = slot.phase === 'steady'): Slot {
+  if (slot.bond !== null) return { ...slot, phase: steady ? 'steady' : 'claimed' }
+  return { ...slot, bondId: null, phase: slot.outbound === null ? 'idle' : 'dialling' }
+}
+
+/** It belongs to this group, can be reached, and nothing it shows was refused. */
+export function isWanted(slot: Slot): boolean {
+  return !slot.departed && slot.addresses.length > 0 && slot.blockedVersion !== slot.version
+}
+
+/** Neither bonded nor being dialled. */
+export function isAlone(slot: Slot): boolean {
+  return slot.bond === null && slot.outbound === null
+}
+
+export function mayDial(self: PeerId, peer: PeerId, slot: Slot): boolean {
+  return peer !== self && isWanted(slot) && isAlone(slot) && !slot.redialDue
+}
+
+/** Full jitter: anything up to a bound that doubles with each attempt, so that many who lost one peer do not return as one. */
+export function redialDelay(attempt: number, random: RandomState): [number, RandomState] {
+  const bound = Math.min(BOND.redialMaxMs, BOND.redialMinMs * 2 ** Math.min(attempt, 16))
+  return nextBetween(random, 0, bound)
+}
