@@ -12,6 +12,7 @@
  * clock: events bring the time, at the latest with the own entry that each announcement asks for, and what has expired by then is
  * purged. The answer of a sync is judged by the latest time told.
  */
+import { raise } from 'xstate'
 import { DISCOVERY } from '../../limits.ts'
 import { neighbours } from './catalog.ts'
 import { type Exchange, exchange } from './exchanges.ts'
@@ -101,7 +102,12 @@ export const discoveryMachine = discoverySetup.createMachine({
               },
               always: { guard: 'bootstrapped', target: 'running' },
             },
-            running: { description: 'The network is reached, or there is nobody to ask: others will dial.' },
+            running: {
+              description: 'The network is reached, or there is nobody to ask: others will dial.',
+              on: {
+                'discovery.intervalPassed': { guard: 'isolated', target: 'bootstrapping', actions: 'forgetAnswers' },
+              },
+            },
           },
         },
         announcing: {
@@ -116,6 +122,7 @@ export const discoveryMachine = discoverySetup.createMachine({
                   reenter: true,
                   actions: [
                     'refreshOwnEntry',
+                    raise({ type: 'discovery.intervalPassed' }),
                     { type: 'chooseSome', params: { count: 1 } },
                     { type: 'sync', params: ({ context }) => syncs(context.chosen.map(exchange('sync'))) },
                   ],

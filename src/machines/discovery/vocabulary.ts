@@ -31,6 +31,7 @@ export interface DiscoveryInput {
 export interface DiscoveryContext {
   readonly network: NetworkId
   readonly catalog: Catalog
+  readonly bootstrap: readonly string[]
   /** Bootstrap addresses that have not answered yet. */
   readonly unanswered: readonly string[]
   /** A bootstrap address other than this node's own has answered. */
@@ -72,6 +73,8 @@ export type DiscoveryEvent =
   | { readonly type: 'discovery.syncWith'; readonly peer: PeerId; readonly addresses: readonly string[] }
   /** Leaves the network; the record is the own tombstone. */
   | { readonly type: 'discovery.depart'; readonly record: CatalogRecord }
+  /** An announce interval has passed. */
+  | { readonly type: 'discovery.intervalPassed' }
   | { readonly type: 'discovery.askAgain'; readonly address: string }
   | { readonly type: 'discovery.exchangeTimeout'; readonly exchange: string }
   | { readonly type: `xstate.done.actor.${string}`; readonly actorId: string; readonly output: SyncOutput | undefined }
@@ -92,6 +95,7 @@ export function contextOf({ self, network, bootstrap, seed, nowMs }: DiscoveryIn
   return {
     network,
     catalog: emptyCatalog(self),
+    bootstrap: [...new Set(bootstrap)],
     unanswered: [...new Set(bootstrap)],
     reached: false,
     exchanges: {},
@@ -140,7 +144,8 @@ const remembering = setup({
   guards: {
     /** A node whose only bootstrap address is its own has nobody left to ask either. */
     bootstrapped: ({ context }) => context.reached || context.unanswered.length === 0,
-    isUnderWay: ({ context }, { id }: { id: string }) => id in context.exchanges,
+    /** Everyone it knew has fallen silent; with addresses to ask it need not wait to be found. */
+    isolated: ({ context }) => context.bootstrap.length > 0 && neighbours(context.catalog, context.nowMs).length === 0,
     allTold: ({ context }) => Object.keys(context.exchanges).length === 0,
   },
   actions: {
@@ -168,6 +173,7 @@ const remembering = setup({
       const [chosen, random] = pick(dialable(context), count, context.random)
       return { chosen, random }
     }),
+    forgetAnswers: assign(({ context }) => ({ unanswered: context.bootstrap, reached: false })),
     chooseAll: assign(({ context }) => ({ chosen: dialable(context) })),
     keepAnswer: assign(({ context }, { id, entries }: { id: string; entries: readonly CatalogRecord[] }) => {
       const ended = context.exchanges[id]
@@ -210,7 +216,10 @@ export const discoverySetup = remembering.extend({
       const ended = context.exchanges[id]
       if (ended?.kind !== 'bootstrap') return
       for (const address of ended.addresses) {
-        enqueue.raise({ type: 'discovery.askAgain', address }, { delay: DISCOVERY.bootstrapRetryMs })
+        enqueue.raise(
+          { type: 'discovery.askAgain', address },
+          { id: `askAgain:${address}`, delay: DISCOVERY.bootstrapRetryMs },
+        )
       }
     }),
     end: enqueueActions(({ context, enqueue }, { id, answered }: { id: string; answered: boolean }) => {
