@@ -8,7 +8,7 @@
  * Lifecycle: created -> started (the actor runs under the node) -> left. Handles (`group.ts`) come and go; the last that leaves ends it.
  */
 import { type Atom, createAtom, type ReadonlyAtom } from '@xstate/store'
-import { type ActorRefFrom, fromPromise, fromTransition } from 'xstate'
+import { type ActorRefFrom, fromPromise, fromTransition, sendTo } from 'xstate'
 import type { Clock } from '../clock.ts'
 import type { CloseReason } from '../errors.ts'
 import type { BondId, GroupId, NetworkId } from '../identity/digest.ts'
@@ -19,6 +19,7 @@ import { judgeTickets, type TicketValidator } from '../identity/ticket.ts'
 import type { RaftTiming } from '../limits.ts'
 import type { TicketVerdict } from '../machines/bond/events.ts'
 import { bondMachine } from '../machines/bond/machine.ts'
+import type { BondHint } from '../machines/group/events.ts'
 import { groupMachine } from '../machines/group/machine.ts'
 import { createRegistry } from '../machines/group/registry.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
@@ -124,8 +125,12 @@ export class GroupCore {
     const raft = actor.getSnapshot().children.raft as RaftActor | undefined
     if (!raft) return
     this.#raft = raft
-    raft.subscribe(() => this.#refresh())
-    this.#ticker = new Ticker(this.deps.clock, raft)
+    const ticker = new Ticker(this.deps.clock, raft)
+    this.#ticker = ticker
+    raft.subscribe(() => {
+      ticker.hurry()
+      this.#refresh()
+    })
     actor.subscribe({ complete: () => this.#left() })
     this.#refresh()
   }
@@ -162,10 +167,7 @@ export class GroupCore {
       actions: {
         registerBond: (_, { peer, bond, bondId }) => this.#register(peer, bond, bondId),
         unregisterBond: (_, { peer, reason }) => this.#unregister(peer, reason),
-        tellRaft: (_, event) => {
-          this.#raft?.send(event)
-          this.#ticker?.hurry()
-        },
+        tellRaft: sendTo('raft', (_, hint: BondHint) => hint),
         refuseLink: (_, { linkNumber, reason }) => void deps.accepted(linkNumber)?.close(reason),
       },
     })

@@ -14,7 +14,6 @@ import type { BondInput } from '../machines/bond/events.ts'
 import { bondMachine } from '../machines/bond/machine.ts'
 import {
   type Catalog,
-  type CatalogChange,
   type CatalogRecord,
   emptyCatalog,
   held,
@@ -24,6 +23,7 @@ import {
   recordOf,
 } from '../machines/discovery/catalog.ts'
 import { discoveryMachine } from '../machines/discovery/machine.ts'
+import type { GroupEvent } from '../machines/group/events.ts'
 import type { groupMachine } from '../machines/group/machine.ts'
 import { nodeMachine } from '../machines/node/machine.ts'
 import { nextHex, type RandomState, randomFrom } from '../machines/random.ts'
@@ -35,7 +35,7 @@ import { Group } from './group.ts'
 import { type GroupActor, GroupCore, type GroupDeps } from './group-core.ts'
 import { checkedJoinOptions, checkedNodeOptions, type JoinOptions, type NodeOptions } from './options.ts'
 import { OwnEntry } from './own-entry.ts'
-import { inspectorOf, withInput } from './xstate.ts'
+import { inspectorOf, spawnBound } from './xstate.ts'
 
 type CheckedOptions = ReturnType<typeof checkedNodeOptions>
 type DiscoveryActor = ActorRefFrom<typeof discoveryMachine>
@@ -153,29 +153,29 @@ export class TesseraNode {
 
   #bind(): typeof nodeMachine {
     const { bootstrap, clock } = this.#options
-    const stray = bondMachine.provide({ actors: { link: linkLogic(this.#strayDeps()) } })
     return nodeMachine.provide({
       actors: {
         listen: fromPromise(() => this.#listen()),
         farewell: fromPromise(() => this.#farewell()),
+        discovery: this.#discoveryLogic(),
+        stray: bondMachine.provide({ actors: { link: linkLogic(this.#strayDeps()) } }),
       },
       actions: {
         startDiscovery: enqueueActions(({ enqueue }) => {
           const input = { self: this.id, network: this.network, bootstrap, seed: this.#seed(), nowMs: clock.now() }
-          enqueue.spawnChild(withInput(this.#discoveryLogic(), input), { id: 'discovery' })
+          enqueue.spawnChild('discovery', { id: 'discovery', input })
         }),
         spawnGroup: enqueueActions(({ enqueue, event }) => {
           const joined = event.type === 'node.join' ? this.#groups.get(event.group) : undefined
-          if (joined)
-            enqueue.spawnChild(withInput(joined.core.logic, this.#groupInput(joined.core)), { id: joined.actor })
+          if (joined) spawnBound(enqueue, joined.core.logic, { id: joined.actor, input: this.#groupInput(joined.core) })
         }),
         receiveStray: enqueueActions(({ enqueue, event }) => {
           if (event.type !== 'node.strayLink') return
-          enqueue.spawnChild(withInput(stray, this.#strayInput(event)), { id: `stray:${event.linkNumber}` })
+          enqueue.spawnChild('stray', { id: `stray:${event.linkNumber}`, input: this.#strayInput(event) })
         }),
-        tellGroupsToLeave: () => {
-          for (const { core } of this.#groups.values()) core.actor.send({ type: 'group.leave' })
-        },
+        tellGroupsToLeave: enqueueActions(({ enqueue }) => {
+          for (const { core } of this.#groups.values()) enqueue.sendTo(core.actor, { type: 'group.leave' })
+        }),
       },
     })
   }
@@ -230,7 +230,17 @@ export class TesseraNode {
     return discoveryMachine.provide({
       actors: { sync, announceTo },
       actions: {
-        catalogChanged: (_, { changes }) => this.#catalogChanged(changes),
+        catalogChanged: enqueueActions(({ enqueue }, { changes }) => {
+          // Sent rather than called, so that whoever hears of a change finds it in the catalog.
+          for (const { core } of this.#groups.values()) {
+            for (const { record } of changes) core.entryChanged(record.entry)
+            const event = this.#newsFor(
+              core,
+              changes.map(({ record }) => record),
+            )
+            if (event) enqueue.sendTo(core.actor, event)
+          }
+        }),
         refreshOwnEntry: () => this.#tellOwn(this.#own.renew()),
       },
     })
@@ -246,18 +256,8 @@ export class TesseraNode {
     this.#discovery?.send({ type: 'discovery.received', records, nowMs: this.#options.clock.now() })
   }
 
-  #catalogChanged(changes: readonly CatalogChange[]): void {
-    for (const { core } of this.#groups.values()) {
-      for (const { record } of changes) core.entryChanged(record.entry)
-      this.#tellGroup(
-        core,
-        changes.map(({ record }) => record),
-      )
-    }
-  }
-
-  /** Tells a group of the peers that name it, and of those it knows that no longer do. */
-  #tellGroup(core: GroupCore, records: readonly CatalogRecord[]): void {
+  /** What a group must hear of: peers that name it, and those it knows that no longer do. */
+  #newsFor(core: GroupCore, records: readonly CatalogRecord[]): GroupEvent | null {
     const { id } = core.deps
     const known = core.actor.getSnapshot().context.peers
     const peers = records.flatMap(({ entry }) => {
@@ -266,7 +266,7 @@ export class TesseraNode {
       const version = `${entry.incarnation}.${entry.update}`
       return [{ peer: entry.peer, addresses: entry.addresses, version, departed: entry.departed || !names }]
     })
-    if (peers.length > 0) core.actor.send({ type: 'group.catalog', peers })
+    return peers.length > 0 ? { type: 'group.catalog', peers } : null
   }
 
   #accept(link: Link): void {
@@ -353,7 +353,8 @@ export class TesseraNode {
     core.started(this.actor.getSnapshot().children[joined.actor] as GroupActor)
     core.actor.subscribe({ complete: () => this.#left(id) })
     this.#announceGroups(this.#own.joins(id))
-    this.#tellGroup(core, this.#neighbours())
+    const known = this.#newsFor(core, this.#neighbours())
+    if (known) core.actor.send(known)
     return joined
   }
 

@@ -72,29 +72,37 @@ export class Ticker {
   readonly #clock: Clock
   readonly #raft: RaftActor
   #timer: unknown = null
+  #dueMs = Number.POSITIVE_INFINITY
   #stopped = false
 
   constructor(clock: Clock, raft: RaftActor) {
     this.#clock = clock
     this.#raft = raft
-    this.hurry()
+    this.#arm(clock.now() + RAFT_TIMING.tickMs)
   }
 
-  /** The machine may have a nearer deadline than the timer knows of. */
+  /** The machine may have a nearer deadline than the timer knows of; cheap where it has not. */
   hurry(): void {
-    if (this.#stopped) return
-    const nowMs = this.#clock.now()
     const deadlineMs = nextDeadlineMs(this.#raft.getSnapshot().context)
-    const delayMs = Math.max(1, Math.min(RAFT_TIMING.tickMs, deadlineMs - nowMs))
-    this.#clock.clearTimeout(this.#timer)
-    this.#timer = this.#clock.setTimeout(() => {
-      this.#raft.send({ type: 'raft.tick', nowMs: this.#clock.now() })
-      this.hurry()
-    }, delayMs)
+    if (deadlineMs < this.#dueMs && !this.#stopped) this.#arm(deadlineMs)
   }
 
   stop(): void {
     this.#stopped = true
     this.#clock.clearTimeout(this.#timer)
+  }
+
+  #arm(dueMs: number): void {
+    this.#dueMs = dueMs
+    this.#clock.clearTimeout(this.#timer)
+    this.#timer = this.#clock.setTimeout(() => this.#tick(), Math.max(0, dueMs - this.#clock.now()))
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.now()
+    this.#dueMs = nowMs + RAFT_TIMING.tickMs
+    this.#raft.send({ type: 'raft.tick', nowMs })
+    const deadlineMs = nextDeadlineMs(this.#raft.getSnapshot().context)
+    if (!this.#stopped) this.#arm(Math.max(nowMs + 1, Math.min(nowMs + RAFT_TIMING.tickMs, deadlineMs)))
   }
 }

@@ -100,3 +100,16 @@ export function withInput<Logic extends AnyActorLogic>(logic: Logic, input: Inpu
     getInitialSnapshot: { value: (scope: AnyActorScope) => logic.getInitialSnapshot(scope, input) },
   }) as Logic
 }
+
+/**
+ * Spawns `logic` as a child with `id`. XState's types let a chart spawn only what its `setup` names; a node spawns a logic of its own for
+ * each group, bound to that group's key and storage.
+ */
+export function spawnBound<Logic extends AnyActorLogic>(
+  enqueue: { readonly spawnChild: unknown },
+  logic: Logic,
+  options: { readonly id: string; readonly input: InputFrom<Logic> },
+): void {
+  const spawnChild = enqueue.spawnChild as (logic: AnyActorLogic, options: { id: string; input: unknown }) => void
+  spawnChild(logic, options)
+}

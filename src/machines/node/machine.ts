@@ -8,6 +8,9 @@
 import { assign, fromPromise, setup, stopChild } from 'xstate'
 import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
+import { bondMachine } from '../bond/machine.ts'
+import { discoveryMachine } from '../discovery/machine.ts'
+import { groupMachine } from '../group/machine.ts'
 
 export interface NodeInput {
   readonly self: PeerId
@@ -38,6 +41,9 @@ export const nodeMachine = setup({
   },
   actors: {
     listen: fromPromise<readonly string[], void>(() => Promise.reject(new Error('No transport is provided.'))),
+    discovery: discoveryMachine,
+    group: groupMachine,
+    stray: bondMachine,
     /** The tombstone is spread, then every listener and link goes down. */
     farewell: fromPromise<void, void>(() => Promise.reject(new Error('No transport is provided.'))),
   },
