@@ -24,7 +24,7 @@ export interface MemberProcess {
   end(): void
 }
 
-export interface ClusterOptions extends Pick<MemberOptions, 'network' | 'passphrase' | 'voters'> {
+export interface ClusterOptions extends Pick<MemberOptions, 'network' | 'key' | 'voters'> {
   readonly nodes: number
 }
 
@@ -140,12 +140,12 @@ export class Cluster {
   }
 
   async #open(node: Node): Promise<void> {
-    const { network, passphrase, voters } = this.#options
+    const { network, key, voters } = this.#options
     const bootstrap = this.#live()
       .filter((other) => other !== node)
       .flatMap(({ addresses }) => addresses)
     const { process } = this.#running(node.number)
-    await process.member.open({ network, passphrase, voters, listen: LISTEN, bootstrap, tags: [] })
+    await process.member.open({ network, key, voters, listen: LISTEN, bootstrap, tags: [] })
     node.addresses = (await process.member.status()).addresses
   }
 

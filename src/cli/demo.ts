@@ -22,8 +22,8 @@ export async function runDemo(options: DemoOptions, fork: () => MemberProcess): 
   const { stdin: input, stdout: output, stderr: notes } = process
   const interrupted = interruption(output)
   const tell = notes.isTTY ? (text: string) => notes.write(`${paintFor(notes)('dim', text)}\n`) : () => undefined
-  const secret = randomBytes(32).toString('hex')
-  const cluster = new Cluster({ ...options, network: 'tessera.demo', passphrase: secret }, fork)
+  const key = { secret: randomBytes(32).toString('hex') }
+  const cluster = new Cluster({ ...options, network: 'tessera.demo', key }, fork)
   const interactive = input.isTTY === true && output.isTTY === true
   const run = async () => {
     tell(`starting ${options.nodes} processes`)

@@ -2,9 +2,12 @@
  * One member of the demo's group, as the command line uses it: in this process (`node.ts`) or in a child process
  * (`rpc.ts`), through the same few calls.
  */
+/** What the members share: words, which are stretched, or 32 random bytes in hex, which need not be. */
+export type MemberKey = { readonly passphrase: string } | { readonly secret: string }
+
 export interface MemberOptions {
   readonly network: string
-  readonly passphrase: string
+  readonly key: MemberKey
   readonly voters: number
   /** Address to listen on; port 0 takes a free one. Absent: this member only dials. */
   readonly listen?: string

@@ -83,7 +83,7 @@ export function nodeOptions(flags: NodeFlags, env: NodeJS.ProcessEnv): MemberOpt
   }
   return {
     network,
-    passphrase: passphraseOf(flags, env),
+    key: { passphrase: passphraseOf(flags, env) },
     voters: count('--voters', flags.voters, CLI.votersMax),
     bootstrap: bootstrap.map((text) => address('--bootstrap', text)),
     tags,

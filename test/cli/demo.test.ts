@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const SETTINGS = { nodes: 3, voters: 3, network: 'test', passphrase: 'secret' }
+const SETTINGS = { nodes: 3, voters: 3, network: 'test', key: { secret: 'aa' } }
 
 function forked() {
   const group = new FakeGroup(2)
@@ -48,7 +48,7 @@ describe('forming', () => {
       ['ws://127.0.0.1:7001'],
     ])
     expect(new Set(group.all.map(({ opened }) => opened?.listen))).toEqual(new Set(['ws://127.0.0.1:0']))
-    expect(new Set(group.all.map(({ opened }) => opened?.passphrase))).toEqual(new Set(['secret']))
+    expect(new Set(group.all.map(({ opened }) => opened?.key))).toEqual(new Set([SETTINGS.key]))
   })
 
   it('waits until all nodes follow one leader', async () => {

@@ -49,7 +49,7 @@ describe('tessera node', () => {
       ),
     ).toEqual({
       network: 'tessera',
-      passphrase: 'secret',
+      key: { passphrase: 'secret' },
       voters: 3,
       listen: 'ws://127.0.0.1:7001',
       bootstrap: ['ws://127.0.0.1:7002', 'ws://host:7003'],
@@ -62,7 +62,7 @@ describe('tessera node', () => {
     const options = await nodeOptions('node --bootstrap 7002 --voters 1 --network other')
     expect(options).toEqual({
       network: 'other',
-      passphrase: 'secret',
+      key: { passphrase: 'secret' },
       voters: 1,
       bootstrap: ['ws://127.0.0.1:7002'],
       tags: [],
@@ -75,9 +75,9 @@ describe('tessera node', () => {
     writeFileSync(path, ' from a file \n')
     try {
       expect(await nodeOptions(`node --listen 1 --passphrase-file ${path}`)).toMatchObject({
-        passphrase: ' from a file ',
+        key: { passphrase: ' from a file ' },
       })
-      expect(await nodeOptions('node --listen 1 --passphrase typed')).toMatchObject({ passphrase: 'typed' })
+      expect(await nodeOptions('node --listen 1 --passphrase typed')).toMatchObject({ key: { passphrase: 'typed' } })
       await expect(run(`node --listen 1 --passphrase a --passphrase-file ${path}`)).rejects.toThrow('not both')
     } finally {
       rmSync(directory, { recursive: true })
