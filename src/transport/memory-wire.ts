@@ -19,6 +19,8 @@ export interface Path {
   schedule(from: MemoryEnd, task: () => void): void
   /** An item 'syn' has reached the other end: somebody may answer there. */
   arrived(end: MemoryEnd): void
+  /** Something sent by this end is held; `release` it when its path is free. */
+  holding(end: MemoryEnd): void
   ended(end: MemoryEnd): void
 }
 
@@ -80,10 +82,8 @@ export class MemoryEnd implements Wire {
     this.#path.schedule(this, () => this.#arrive())
   }
 
-  /** The path is free again: all that was held sets out once more. */
+  /** Where the path is free again, all that was held sets out once more. */
   release(): void {
-    const { other } = this
-    if (this.#held === 0 || !other || this.#path.blocked(this, other)) return
     const held = this.#held
     this.#held = 0
     for (let i = 0; i < held; i++) this.#path.schedule(this, () => this.#arrive())
@@ -94,6 +94,7 @@ export class MemoryEnd implements Wire {
     if (!other || this.#items.length === 0) return
     if (this.#path.blocked(this, other)) {
       this.#held++
+      this.#path.holding(this)
       return
     }
     const item = this.#items.shift()!

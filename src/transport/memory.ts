@@ -82,6 +82,8 @@ class Network implements MemoryNetwork, Path {
   readonly #parties = new Map<string, Party>()
   readonly #listening = new Map<string, Listening>()
   readonly #ends = new Set<MemoryEnd>()
+  /** Ends with something held by a fault; also after they are down, because what they said last is still on its way. */
+  readonly #holding = new Set<MemoryEnd>()
   readonly #requests = new Map<MemoryEnd, Request>()
   readonly #staticKeys = new Map<string, Agreement>()
   #cuts: (readonly [from: string, to: string])[] = []
@@ -257,6 +259,10 @@ class Network implements MemoryNetwork, Path {
     end.push('opened')
   }
 
+  holding(end: MemoryEnd): void {
+    this.#holding.add(end)
+  }
+
   ended(end: MemoryEnd): void {
     this.#ends.delete(end)
     this.#requests.delete(end)
@@ -316,7 +322,11 @@ class Network implements MemoryNetwork, Path {
   }
 
   #release(): void {
-    for (const end of [...this.#ends]) end.release()
+    for (const end of [...this.#holding]) {
+      if (end.other && this.blocked(end, end.other)) continue
+      this.#holding.delete(end)
+      end.release()
+    }
   }
 }
 
