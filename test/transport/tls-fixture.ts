@@ -1,0 +1,23 @@
+/**
+ * A self-signed certificate for localhost, made for these tests and worth nothing anywhere else: EC P-256, valid until 2126.
+ */
+export const TLS = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgGwdUUz0YAPsdmNL/
+2RWEpoRo5b0VzUtpPjLeUqpXA0GhRANCAARjq1rxwPUIrO1pn/Ri/3NLiAmKGPjR
+qYEmtSNBFU42DuUG5G1tc97Wi7UyruC8No1t8mofxCG5ReACqsJVpCQE
+-----END PRIVATE KEY-----
+`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUEG4W8BzKIbxi6HDmtoXBx3Y8Y6EwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzIxMjc1NloYDzIxMjYxMDMw
+MjEyNzU2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARjq1rxwPUIrO1pn/Ri/3NLiAmKGPjRqYEmtSNBFU42DuUG5G1tc97W
+i7UyruC8No1t8mofxCG5ReACqsJVpCQEo28wbTAdBgNVHQ4EFgQUTea/07vr/ff+
+Fsdgilyk+48kUKowHwYDVR0jBBgwFoAUTea/07vr/ff+Fsdgilyk+48kUKowDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSQAwRgIhAP6O9fFN0Tmp2pDbOoawiugS5bmx9MkMH4DFkfOPciBgAiEA
+jj2t76ceOgMwGstchAvAmxCKuT7YlibF3GG5Y/D1PuI=
+-----END CERTIFICATE-----
+`,
+} as const
