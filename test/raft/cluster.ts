@@ -8,7 +8,7 @@ import type { PeerId } from '../../src/identity/keys.ts'
 import { RAFT_TIMING, type RaftTiming } from '../../src/limits.ts'
 import type { Formation, Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
 import { eventOf } from '../../src/machines/raft/events.ts'
-import { type RaftContext, raftMachine } from '../../src/machines/raft/machine.ts'
+import { nextDeadlineMs, type RaftContext, raftMachine } from '../../src/machines/raft/machine.ts'
 import type { Entry, Proposal, RaftMessage } from '../../src/machines/raft/messages.ts'
 import { nextUint32, type RandomState, randomFrom } from '../../src/machines/random.ts'
 
@@ -32,6 +32,7 @@ interface Disk {
   hardState: { term: number; votedFor: PeerId | null; formation: Formation }
   entries: Entry[]
   durable: number
+  written: boolean
 }
 
 export class Node {
@@ -40,7 +41,12 @@ export class Node {
   readonly applied: Entry[] = []
   readonly responses: Respond[] = []
   readonly sent: { to: Name; message: RaftMessage }[] = []
-  readonly disk: Disk = { hardState: { term: 0, votedFor: null, formation: NO_FORMATION }, entries: [], durable: 0 }
+  readonly disk: Disk = {
+    hardState: { term: 0, votedFor: null, formation: NO_FORMATION },
+    entries: [],
+    durable: 0,
+    written: false,
+  }
   /** Writes that are not on disk yet, and sends that wait for them. */
   readonly writes: Persist[] = []
   readonly held: Send[] = []
@@ -105,7 +111,7 @@ export class Cluster {
   }
 
   #start(node: Node, voters: number): void {
-    const persisted = node.disk.durable === 0 ? {} : { persisted: structuredClone(persistedOf(node)) }
+    const persisted = node.disk.written === false ? {} : { persisted: structuredClone(persistedOf(node)) }
     const machine = raftMachine.provide({
       actions: {
         persist: (_, write) => this.#persist(node, write),
@@ -118,7 +124,7 @@ export class Cluster {
       self: node.peer,
       voters,
       timing: this.#options.timing,
-      seed: [this.#options.seed, node.name.charCodeAt(0), node.name.length, node.disk.durable] as const,
+      seed: [this.#options.seed, node.name.charCodeAt(0), node.name.length, this.#starts++] as const,
       nowMs: this.nowMs,
       ...persisted,
     }
@@ -128,6 +134,7 @@ export class Cluster {
   }
 
   readonly errors: unknown[] = []
+  #starts = 0
 
   /** A process that died comes back with what was on its disk. */
   restart(name: Name, voters = this.#options.voters): Node {
@@ -136,6 +143,7 @@ export class Cluster {
     node.applied.length = 0
     node.writes.length = 0
     node.held.length = 0
+    node.disk.durable = 0
     this.#start(node, voters)
     for (const other of this.alive) if (other !== node) this.#bond(name, other.name)
     return node
@@ -173,10 +181,12 @@ export class Cluster {
   /** `count` writes reach the disk. */
   flush(name: Name, count = Number.POSITIVE_INFINITY): void {
     const node = this.get(name)
+    if (!node.alive) return
     for (const write of node.writes.splice(0, count)) {
       node.disk.entries.splice(write.from - 1, Number.POSITIVE_INFINITY, ...write.entries)
       if (write.hardState !== null) node.disk.hardState = write.hardState
       node.disk.durable = write.number
+      node.disk.written = true
       node.actor.send({ type: 'raft.persisted', number: write.number })
     }
     for (const send of node.held.splice(0)) this.#send(node, send)
@@ -187,6 +197,7 @@ export class Cluster {
   #send(node: Node, send: Send): void {
     if (send.after > node.disk.durable) return void node.held.push(send)
     for (const to of send.to) {
+      assertOnDisk(node, to, send.message)
       node.sent.push({ to: nameOf(to), message: send.message })
       this.#links.get(link(node.name, nameOf(to)))?.push(send.message)
     }
@@ -277,22 +288,24 @@ export class Cluster {
     }
   }
 
+  /** A regular tick, or a sooner one at the next deadline, as the raft actor does it. */
+  #step(): void {
+    const deadlineMs = Math.min(...this.alive.map(({ context }) => nextDeadlineMs(context)))
+    this.tick(Math.max(1, Math.min(RAFT_TIMING.tickMs, Math.ceil(deadlineMs - this.nowMs))))
+    this.settle()
+  }
+
   /** Time passes; messages take none. */
   run(ms: number): void {
     this.settle()
-    for (let passed = 0; passed < ms; passed += RAFT_TIMING.tickMs) {
-      this.tick()
-      this.settle()
-    }
+    for (const endMs = this.nowMs + ms; this.nowMs < endMs; ) this.#step()
   }
 
   /** Time passes until something is so; a failure says what the members were doing. */
   until(what: string, test: () => boolean, ms = 20_000): void {
     this.settle()
-    for (let passed = 0; !test(); passed += RAFT_TIMING.tickMs) {
-      if (passed > ms) throw new Error(`not within ${ms} ms: ${what}\n${this.describe()}`)
-      this.tick()
-      this.settle()
+    for (const endMs = this.nowMs + ms; !test(); this.#step()) {
+      if (this.nowMs > endMs) throw new Error(`not within ${ms} ms: ${what}\n${this.describe()}`)
     }
   }
 
@@ -320,6 +333,42 @@ export class Cluster {
     })
     return `seed ${this.#options.seed}\n${rows.join('\n')}`
   }
+}
+
+/** Figure 2, persistent state, asked of the disk itself: whatever a message says of its sender must be on it. */
+function assertOnDisk({ name, peer, disk }: Node, to: PeerId, message: RaftMessage): void {
+  const { term, votedFor, formation } = disk.hardState
+  const holds = ((): boolean => {
+    switch (message.type) {
+      case 'AppendEntries':
+      case 'AppendEntriesRejection':
+      case 'TimeoutNow':
+        return term >= message.term
+      case 'AppendEntriesResponse':
+        return term > message.term || (term === message.term && disk.entries.length >= message.matchIndex)
+      case 'RequestVote':
+        return term > message.term || (term === message.term && votedFor === peer)
+      case 'RequestVoteResponse':
+        return term > message.term || (term === message.term && (!message.granted || votedFor === to))
+      case 'PreVote':
+        return term >= message.term - 1
+      case 'PreVoteResponse':
+        return message.granted || term >= message.term
+      case 'Introduce':
+        return message.formation === null || (formation.status === 'formed' && formation.id === message.formation)
+      case 'FormationProposal':
+        return formation.id === message.formation || formation.refused.includes(message.formation)
+      case 'FormationAnswer':
+        return (
+          formation.status === 'formed' ||
+          formation.refused.includes(message.formation) ||
+          (message.accepted && formation.id === message.formation)
+        )
+      default:
+        return true
+    }
+  })()
+  if (!holds) throw new Error(`${name} tells before it is on disk: ${JSON.stringify({ message, disk })}`)
 }
 
 function persistedOf({ disk }: Node) {

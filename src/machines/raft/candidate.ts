@@ -2,8 +2,11 @@
  * Campaigning (Raft §5.2), always asked for first (Thesis §9.6): a pre-candidate keeps its term and finds out whether it
  * could win, so a member that was cut off comes back without forcing an election on those who have a leader.
  */
+import type { PeerId } from '../../identity/keys.ts'
+import { RAFT_TIMING } from '../../limits.ts'
 import {
   chain,
+  drawn,
   type Effect,
   otherVoters,
   type RaftContext,
@@ -12,10 +15,10 @@ import {
   withFreshTimeout,
   writeHardState,
 } from './context.ts'
-import type { EventNamed, MessageEvent, RaftEvent } from './events.ts'
+import type { EventNamed, RaftEvent } from './events.ts'
 import { loseLeader } from './follower.ts'
 import type { PreVote, RequestVote, Term } from './messages.ts'
-import { isLost, isWon } from './quorum.ts'
+import { isLost, isMajority, isWon } from './quorum.ts'
 
 /** Thesis §9.6: would you vote for me in the term after this one? */
 export function askPreVotes(context: RaftContext): Step {
@@ -44,7 +47,7 @@ function startCount(context: RaftContext): Step {
   return [withFreshTimeout({ ...context, votes: new Map([[context.self, true]]) }), []]
 }
 
-function request(context: RaftContext, message: PreVote | RequestVote, to: readonly MessageEvent['from'][]): Effect[] {
+function request(context: RaftContext, message: PreVote | RequestVote, to: readonly PeerId[]): Effect[] {
   return sendTo(context, to, message, context.writes.issued)
 }
 
@@ -57,7 +60,7 @@ export function askVoteOf(context: RaftContext, { from }: EventNamed<'raft.intro
   return [context, mayAsk(context, from) ? request(context, voteRequestOf(context, false), [from]) : []]
 }
 
-function mayAsk(context: RaftContext, peer: MessageEvent['from']): boolean {
+function mayAsk(context: RaftContext, peer: PeerId): boolean {
   return otherVoters(context).includes(peer) && !context.votes.has(peer)
 }
 
@@ -73,7 +76,7 @@ export function countVote(
   return message.term === context.term ? counted(context, from, message.granted) : context
 }
 
-function counted(context: RaftContext, from: MessageEvent['from'], granted: boolean): RaftContext {
+function counted(context: RaftContext, from: PeerId, granted: boolean): RaftContext {
   return { ...context, votes: new Map(context.votes).set(from, granted) }
 }
 
@@ -81,6 +84,22 @@ export function hasWon({ configuration, votes }: RaftContext): boolean {
   return isWon(configuration, votes)
 }
 
+/** So many refused that a majority cannot grant any more. */
 export function hasLost({ configuration, votes }: RaftContext): boolean {
   return isLost(configuration, votes)
+}
+
+/** The vote is split: of those that could still grant, no majority is bonded with us. */
+export function isSplit({ self, configuration, votes, peers }: RaftContext): boolean {
+  const mayGrant = (voter: PeerId): boolean => votes.get(voter) ?? (voter === self || peers.has(voter))
+  return !isMajority(configuration, mayGrant)
+}
+
+/**
+ * Raft §5.2: after a split vote another random wait. A short one will do, because a majority granted the pre-votes a moment
+ * ago: there is no leader to disturb, and a member that is alone never gets here.
+ */
+export function retrySoon(context: RaftContext): Step {
+  const [pauseMs, next] = drawn(context, RAFT_TIMING.hintPauseMinMs, context.timing.electionJitterMs)
+  return [{ ...withFreshTimeout(next), electionDeadlineMs: next.nowMs + pauseMs }, []]
 }

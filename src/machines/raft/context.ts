@@ -8,7 +8,7 @@
 import type { PeerId } from '../../identity/keys.ts'
 import type { RaftTiming } from '../../limits.ts'
 import { nextBetween, type RandomState, randomFrom } from '../random.ts'
-import { afterCommit, afterWrite, type Configurations, latest, othersThan } from './configuration.ts'
+import { afterCommit, afterWrite, type Configurations, isVoter, latest, othersThan } from './configuration.ts'
 import type { Apply, Formation, HardState, Persist, Respond, Send } from './effects.ts'
 import { Log } from './log.ts'
 import type { Configuration, Entry, FormationId, LogIndex, RaftMessage, Term } from './messages.ts'
@@ -77,6 +77,8 @@ export interface RaftContext {
   readonly nowMs: number
   readonly random: RandomState
   readonly peers: ReadonlyMap<PeerId, Neighbour>
+  /** When to introduce ourselves again to those who seem not to know us. */
+  readonly introduceDueMs: number
   /** Peers already reported as `rivalGroup`. */
   readonly rivals: ReadonlySet<PeerId>
   readonly formation: Formation
@@ -153,6 +155,7 @@ export function initialContext(input: RaftInput): RaftContext {
     nowMs: input.nowMs,
     random: randomFrom(input.seed),
     peers: new Map(),
+    introduceDueMs: input.nowMs + input.timing.electionTimeoutMs,
     rivals: new Set(),
     formation: hardState.formation,
     founding: { accepted: acceptedAtStart(input.self, hardState.formation), againMs: input.nowMs, joinsOnly: false },
@@ -205,7 +208,9 @@ export function withFreshTimeout(context: RaftContext): RaftContext {
 
 /** The same timeout from now on. */
 export function withDeadline(context: RaftContext): RaftContext {
-  return { ...context, electionDeadlineMs: context.nowMs + context.electionTimeoutMs }
+  const { configuration, self, nowMs, electionTimeoutMs } = context
+  const electionDeadlineMs = isVoter(configuration, self) ? nowMs + electionTimeoutMs : NEVER_MS
+  return { ...context, electionDeadlineMs }
 }
 
 /** One message to peers we are bonded with; to nobody is no effect. */

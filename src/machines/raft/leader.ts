@@ -104,11 +104,25 @@ export function onAppendEntriesResponse(
   const { term, matchIndex, round } = message
   if (before === undefined || term !== context.term || matchIndex > context.log.lastIndex) return stay(context)
   const after = matched(heard(before, context.nowMs, round), matchIndex)
-  return chain(stay(withProgress(context, from, after)), advanceCommit, sendMore(from), settleReads, handOver)
+  return chain(
+    stay(withProgress(asFollower(context, from), from, after)),
+    advanceCommit,
+    sendMore(from),
+    settleReads,
+    handOver,
+  )
 }
 
 function withProgress(context: RaftContext, peer: PeerId, progress: Progress): RaftContext {
   return { ...context, progress: new Map(context.progress).set(peer, progress) }
+}
+
+/** It answered us, so it holds our log, whatever it said before (or we missed). */
+function asFollower(context: RaftContext, peer: PeerId): RaftContext {
+  const { peers, formation } = context
+  const known = peers.get(peer)
+  if (known === undefined || known.formation === formation.id) return context
+  return { ...context, peers: new Map(peers).set(peer, { ...known, formation: formation.id }) }
 }
 
 /** Its window has room again. */
@@ -131,12 +145,25 @@ export function onAppendEntriesRejection(
   return chain(replicate(withProgress(context, from, after), 'entries'), settleReads)
 }
 
+/** A new bond: what was under way on the old one is lost. It goes on once the peer has said which log it holds. */
+export function restartPeer(context: RaftContext, peer: PeerId): Step {
+  const known = context.progress.get(peer)
+  return stay(
+    known === undefined ? context : withProgress(context, peer, restarted(known, nextOf(context, peer, known))),
+  )
+}
+
+function nextOf(context: RaftContext, peer: PeerId, { match }: Progress): LogIndex {
+  return match > 0 ? ((match + 1) as LogIndex) : firstNext(context, peer)
+}
+
 /** A bonded peer said which log it holds: send it what it lacks, or admit it. */
 export function reachPeer(context: RaftContext, peer: PeerId): Step {
   const known = context.progress.get(peer)
   if (known === undefined || !isReachable(context, peer)) return admitNext(context)
-  const next = known.match > 0 ? ((known.match + 1) as LogIndex) : firstNext(context, peer)
-  return replicate(withProgress(context, peer, restarted(known, next)), 'entries')
+  const next = nextOf(context, peer, known)
+  const corrected = known.match === 0 && known.next > next ? restarted(known, next) : known
+  return replicate(withProgress(context, peer, corrected), 'entries')
 }
 
 /** Thesis §4.1, §4.2.1: the next newcomer becomes a learner, once the change before and an entry of this term are committed. */

@@ -64,7 +64,9 @@ function messageOf(event: RaftEvent): MessageEvent {
 const raft = base.extend({
   actions: {
     // time, disk, neighbours
-    tick: on('raft.tick', (context, { nowMs }) => stay({ ...context, nowMs: Math.max(context.nowMs, nowMs) })),
+    tick: on('raft.tick', (context, { nowMs }) =>
+      neighbours.introduceAgain({ ...context, nowMs: Math.max(context.nowMs, nowMs) }),
+    ),
     notePersisted: on('raft.persisted', (context, { number }) => stay(onPersisted(context, number))),
     greet: on('raft.bondFormed', (context, { peer }) => formation.greet(neighbours.withPeer(context, peer), peer)),
     forgetPeer: on('raft.bondLost', (context, { peer }) => stay(neighbours.withoutPeer(context, peer))),
@@ -99,6 +101,7 @@ const raft = base.extend({
     campaign: rule(candidate.campaign),
     askVoteOfNewcomer: on('raft.introduce', candidate.askVoteOf),
     countVote: on('raft.requestVoteResponse', (context, event) => stay(candidate.countVote(context, event))),
+    retrySoon: rule(candidate.retrySoon),
     // leader
     lead: rule(leader.lead),
     concede: rule(leader.concede),
@@ -112,6 +115,7 @@ const raft = base.extend({
     ),
     noteMatch: on('raft.appendEntriesResponse', leader.onAppendEntriesResponse),
     lookFurtherBack: on('raft.appendEntriesRejection', leader.onAppendEntriesRejection),
+    restartPeer: on('raft.bondFormed', (context, { peer }) => leader.restartPeer(context, peer)),
     reachPeer: on('raft.introduce', (context, { from }) => leader.reachPeer(context, from)),
     confirmRead: on('raft.read', (context, { id }) => readIndex.askRead(context, id, null)),
     confirmReadOf: on('raft.readIndex', (context, { from, message }) => readIndex.askRead(context, message.id, from)),
@@ -135,6 +139,7 @@ const raft = base.extend({
     electionDue: ({ context, event }) => follower.isElectionDue(context, named(event, 'raft.tick').nowMs),
     hasWon: ({ context }) => candidate.hasWon(context),
     hasLost: ({ context }) => candidate.hasLost(context),
+    isSplit: ({ context }) => candidate.isSplit(context),
     isUnheard: ({ context, event }) => leader.isUnheard(context, named(event, 'raft.tick').nowMs),
   },
 })
@@ -262,7 +267,7 @@ export const raftMachine = raft.createMachine({
       entry: 'campaign',
       always: [
         { guard: 'hasWon', target: 'leader' },
-        { guard: 'hasLost', target: 'follower', actions: 'awaitLeader' },
+        { guard: 'isSplit', target: 'follower', actions: 'retrySoon' },
       ],
       on: {
         ...MEMBER,
@@ -284,6 +289,7 @@ export const raftMachine = raft.createMachine({
           { actions: ['tick', 'beat'] },
         ],
         'raft.persisted': { actions: ['notePersisted', 'advanceCommit'] },
+        'raft.bondFormed': { actions: ['greet', 'restartPeer'] },
         'raft.introduce': { actions: ['noteIntroduction', 'reachPeer'] },
         'raft.propose': { actions: 'appendProposals' },
         'raft.forwardedPropose': [STRANGER, { actions: 'appendForwarded' }],

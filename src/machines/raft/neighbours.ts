@@ -3,9 +3,9 @@
  * it says may touch ours, and its presence is told once (SEMANTICS: two groups that formed apart never merge).
  */
 import type { PeerId } from '../../identity/keys.ts'
-import { type RaftContext, type Step, stay } from './context.ts'
+import { LONG_AGO_MS, type RaftContext, type Step, sendTo, stay } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
-import { isFormed } from './formation.ts'
+import { introduction, isFormed } from './formation.ts'
 
 export function withPeer(context: RaftContext, peer: PeerId): RaftContext {
   return { ...context, peers: new Map(context.peers).set(peer, { formation: undefined, voters: 0 }) }
@@ -29,9 +29,27 @@ export function onIntroduce(context: RaftContext, { from, message }: EventNamed<
   return [{ ...next, rivals: new Set(context.rivals).add(from) }, [news]]
 }
 
-/** Does the sender hold our log? */
-export function isOfOurGroup({ peers, formation }: RaftContext, event: MessageEvent): boolean {
-  return formation.status === 'formed' && peers.get(event.from)?.formation === formation.id
+/** Does the sender hold our log? Who answers our AppendEntries does, even if its word for it was lost. */
+export function isOfOurGroup({ peers, formation }: RaftContext, { from, message }: MessageEvent): boolean {
+  if (formation.status !== 'formed') return false
+  const held = peers.get(from)?.formation
+  if (held === formation.id) return true
+  const answers = message.type === 'AppendEntriesResponse' || message.type === 'AppendEntriesRejection'
+  return answers && peers.has(from) && !held
+}
+
+/**
+ * An introduction may be lost like any message, and who missed it is deaf to the other. So whoever has no leader, and a
+ * leader whom some peer does not answer, says again who it is, once each election timeout.
+ */
+export function introduceAgain(context: RaftContext): Step {
+  const { nowMs, introduceDueMs, timing, peers, leader, self, progress } = context
+  if (nowMs < introduceDueMs) return stay(context)
+  const silent = (peer: PeerId): boolean =>
+    nowMs - (progress.get(peer)?.lastContactMs ?? LONG_AGO_MS) >= timing.electionTimeoutMs
+  const unsure = leader === self ? [...peers.keys()].filter(silent) : leader === null ? [...peers.keys()] : []
+  const next = { ...context, introduceDueMs: nowMs + timing.electionTimeoutMs }
+  return [next, sendTo(next, unsure, introduction(next), next.writes.issued)]
 }
 
 /** A peer that holds the log of the very proposal we are bound to: all accepted, whether we heard them or not. */

@@ -5,6 +5,7 @@
  * Leader stickiness: who has heard a leader within the minimum election timeout denies, and does not even adopt the term
  * of who asks, unless the leader itself sent it (Thesis §3.10). A leader hears itself.
  */
+import { RAFT_TIMING } from '../../limits.ts'
 import { isMember, isVoter } from './configuration.ts'
 import { chain, type RaftContext, reply, type Step, withDeadline, writeHardState } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
@@ -24,11 +25,20 @@ function wouldVote(context: RaftContext, from: string, ballot: Ballot): boolean 
   return ballot.term > term || votedFor === null || votedFor === from
 }
 
-/** Thesis §9.6: nothing is promised and nothing remembered; it only tells how a vote would go. */
+/**
+ * Thesis §9.6: nothing is promised; it only tells how a vote would go. Who consents lets the other go first: a hint makes
+ * several ask at nearly the same moment, and a split vote would cost all of them.
+ */
 export function onPreVote(context: RaftContext, { from, message }: EventNamed<'raft.preVote'>): Step {
   const granted = !hearsLeader(context) && wouldVote(context, from, message)
   const term = granted ? message.term : context.term
-  return [context, reply(context, from, { type: 'PreVoteResponse', term, granted })]
+  const next = granted ? afterYou(context) : context
+  return [next, reply(next, from, { type: 'PreVoteResponse', term, granted })]
+}
+
+function afterYou(context: RaftContext): RaftContext {
+  const earliestMs = context.nowMs + RAFT_TIMING.hintPauseMaxMs
+  return { ...context, electionDeadlineMs: Math.max(context.electionDeadlineMs, earliestMs) }
 }
 
 export function grantsVote(context: RaftContext, { from, message }: EventNamed<'raft.requestVote'>): boolean {
