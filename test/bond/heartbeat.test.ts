@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { BOND } from '../../src/limits.ts'
+import { FRESH, hear, isLost, type Liveness, nextTick, sample, tick } from '../../src/machines/bond/heartbeat.ts'
+import type { RandomState } from '../../src/machines/random.ts'
+
+const ticks = (start: Liveness, lengths: readonly number[]) => lengths.reduce(tick, start)
+
+describe('liveness', () => {
+  it('counts no miss in a tick that heard something', () => {
+    expect(tick(FRESH, 500).missed).toBe(0)
+  })
+
+  it('counts a miss only for a silence longer than interval plus jitter', () => {
+    const silent = tick(FRESH, 500)
+    expect(ticks(silent, [500]).missed).toBe(0)
+    expect(ticks(silent, [325, 325]).missed).toBe(0)
+    expect(ticks(silent, [325, 326]).missed).toBe(1)
+    expect(ticks(silent, [500, 350, 350]).missed).toBe(2)
+  })
+
+  it('starts over with anything heard', () => {
+    const missed = ticks(FRESH, [500, 500, 500, 500])
+    expect(missed.missed).toBeGreaterThan(0)
+    expect(hear(missed)).toEqual(FRESH)
+  })
+
+  it('gives a peer up after ten misses in a row, not after nine', () => {
+    expect(isLost({ ...FRESH, missed: BOND.missedMax - 1 })).toBe(false)
+    expect(isLost({ ...FRESH, missed: BOND.missedMax })).toBe(true)
+  })
+
+  it('takes between 10 x 350 and 12 x 500 ms to give up whatever the jitter', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 350, max: 500, noNaN: true }), { minLength: 13, maxLength: 13 }),
+        (lengths) => {
+          let liveness = FRESH
+          let passedMs = 0
+          for (const length of lengths) {
+            if (isLost(liveness)) break
+            liveness = tick(liveness, length)
+            passedMs += length
+          }
+          return isLost(liveness) && passedMs >= 3_500 && passedMs <= 6_000
+        },
+      ),
+    )
+  })
+
+  it('draws ticks of the interval less at most the jitter, and not all alike', () => {
+    let random: RandomState = [1, 2, 3, 4]
+    const drawn: number[] = []
+    for (let count = 0; count < 200; count++) {
+      const [tickMs, next] = nextTick(random)
+      drawn.push(tickMs)
+      random = next
+    }
+    expect(Math.min(...drawn)).toBeGreaterThanOrEqual(350)
+    expect(Math.max(...drawn)).toBeLessThanOrEqual(500)
+    expect(Math.max(...drawn) - Math.min(...drawn)).toBeGreaterThan(100)
+  })
+})
+
+describe('round-trip time (RFC 6298 §2)', () => {
+  it('takes the first sample as it is, half of it as deviation', () => {
+    expect(sample(null, 80)).toEqual({ srttMs: 80, rttvarMs: 40 })
+  })
+
+  it('weighs later samples by 1/8, their deviation by 1/4', () => {
+    expect(sample({ srttMs: 80, rttvarMs: 40 }, 160)).toEqual({ srttMs: 90, rttvarMs: 50 })
+  })
+
+  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('ignores a sample of %d ms', (wrong) => {
+    const rtt = { srttMs: 80, rttvarMs: 40 }
+    expect(sample(rtt, wrong)).toBe(rtt)
+    expect(sample(null, wrong)).toBeNull()
+  })
+
+  it('stays between the smallest and largest sample', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 10_000 }), { minLength: 1 }), (samples) => {
+        const rtt = samples.reduce<ReturnType<typeof sample>>(sample, null)
+        return rtt !== null && rtt.srttMs >= Math.min(...samples) - 1e-6 && rtt.srttMs <= Math.max(...samples) + 1e-6
+      }),
+    )
+  })
+})
