@@ -79,6 +79,7 @@ export interface Rig {
   readonly told: (LinkCommand | { type: 'started'; input: LinkInput } | { type: 'stopped' })[]
   /** What the next check and the next sync come to. */
   readonly asked: Asked
+  /** One after the other, as long as the bond lives. */
   send(...events: BondEvent[]): void
   value(): StateValue
   context(): ReturnType<ReturnType<typeof createBond>['getSnapshot']>['context']
@@ -121,7 +122,7 @@ export function rig(input: BondInput, answers: Partial<Asked> = {}): Rig {
     told,
     asked,
     send: (...events) => {
-      for (const event of events) child().send(event)
+      for (const event of events) if (child().getSnapshot().status === 'active') child().send(event)
     },
     value: () => child().getSnapshot().value,
     context: () => child().getSnapshot().context,

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { type AnyEventObject, fromCallback, getNextTransitions, type SnapshotFrom } from 'xstate'
+import { getShortestPaths } from 'xstate/graph'
+import { BOND } from '../../src/limits.ts'
+import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
+import { bondMachine } from '../../src/machines/bond/machine.ts'
+import { Coverage } from '../model/coverage.ts'
+import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, THIRD } from './rig.ts'
+
+/** Nobody outside does anything by itself: every event of a walk is one of the path. */
+const inert = bondMachine.provide({
+  actors: {
+    link: fromCallback(() => {}),
+    checkTickets: prompt<TicketVerdict, TicketInput>(() => 'pending'),
+    syncCatalog: prompt<void, SyncInput>(() => 'pending'),
+  },
+})
+
+const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }
+const SAMPLES: Record<string, readonly AnyEventObject[]> = {
+  'link.opened': [{ type: 'link.opened', bondId: BOND_ID }],
+  'link.closed': ['UnknownPeer', 'UnexpectedClose', 'NotAllowed'].map((reason) => {
+    return { type: 'link.closed', reason, byPeer: true }
+  }),
+  'bond.close': [{ type: 'bond.close', reason: 'Cancelled' }],
+  'bond.announce': [{ type: 'bond.announce', peer: THIRD }],
+  'bond.handshakeStart': [start, { ...start, network: OTHER }, { ...start, group: OTHER }, { ...start, proven: false }],
+  'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven, peers: [THIRD] })),
+  'bond.peers': [{ type: 'bond.peers', peers: [THIRD] }],
+  'bond.ping': [{ type: 'bond.ping', sentMs: 1 }],
+  'bond.pong': [{ type: 'bond.pong', sentMs: 1, nowMs: 9 }],
+  'bond.entryUpdate': [true, false].map((genuine) => ({ type: 'bond.entryUpdate', genuine })),
+  'bond.bondFormed': [{ type: 'bond.bondFormed', peer: THIRD }],
+}
+
+const TICK = 'xstate.after.tick.bond.steady.liveness.listening'
+
+/**
+ * All that may happen in a state: one sample or more of each event its transitions name. Between the first miss and the last but one
+ * nothing new can, so there only time goes on.
+ */
+function eventsOf(snapshot: SnapshotFrom<typeof bondMachine>): AnyEventObject[] {
+  if (snapshot.context.missed > 1 && snapshot.context.missed < BOND.missedMax - 1) return [{ type: TICK }]
+  const types = new Set(getNextTransitions(snapshot).map(({ eventType }) => eventType as string))
+  return [...types].flatMap((type) => {
+    if (type === '') return []
+    if (!type.startsWith('xstate.done.actor')) return SAMPLES[type] ?? [{ type }]
+    if (type.includes('syncing')) return [{ type, output: undefined }]
+    return [FOREVER, REFUSED].map((output) => ({ type, output }))
+  })
+}
+
+const INPUTS: Record<string, BondInput> = {
+  dialler: DIALLER,
+  acceptor: ACCEPTOR,
+  stranger: { ...ACCEPTOR, known: false },
+  stray: { ...ACCEPTOR, group: null },
+}
+
+/** Two snapshots are one state of the model where the chart could not tell them apart. */
+function pathsOf(input: BondInput) {
+  return getShortestPaths(inert, {
+    input,
+    events: (snapshot) => eventsOf(snapshot) as never,
+    serializeState: (
+      { value, status, context: { missed, quietMs, heard, syncAttempts, proven, entryDue, reason } },
+      event,
+    ) =>
+      JSON.stringify([value, status, missed, quietMs > 0, heard, syncAttempts, proven, entryDue, reason, event?.type]),
+    stopWhen: ({ status }) => status !== 'active',
+  })
+}
+
+describe('the bond’s chart, walked by its model', () => {
+  const coverage = new Coverage(inert)
+
+  it.each(Object.entries(INPUTS))('a real actor goes where the model says: %s', (_, input) => {
+    const paths = pathsOf(input)
+    expect(paths.length).toBeGreaterThan(10)
+    for (const path of paths) {
+      coverage.walk(path, input, (snapshot, step) => {
+        const expected = path.steps[step]?.state
+        if (expected) expect(snapshot.value).toEqual(expected.value)
+      })
+    }
+  })
+
+  it('comes to rest in every state', () => {
+    expect(coverage.unreached()).toEqual([])
+  })
+
+  it('takes every transition', () => {
+    expect(coverage.uncovered()).toEqual([])
+  })
+})
