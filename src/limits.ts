@@ -98,6 +98,8 @@ export interface RaftTiming {
 
 /** Consensus caps. */
 export const RAFT = {
+  /** Members that form a group; each decision costs a message to and from every one. */
+  votersMax: 9,
   /** Entries of one AppendEntries, by bytes; large enough to amortise, small enough to interleave. */
   appendBytesMax: 256 * 1024,
   appendEntriesMax: 4_096,
@@ -120,8 +122,6 @@ export const RAFT = {
 export const CLI = {
   /** Processes of one demo: more tell nothing new and crowd a laptop. */
   nodesMax: 15,
-  /** Members that form a group; each decision costs a message to and from every one. */
-  votersMax: 15,
   /** From the first fork to one group; far above what a loaded machine takes. */
   formTimeoutMs: 30_000,
   /** `wait`, and `kill leader` while an election is held. */

@@ -3,13 +3,13 @@
  * node.
  */
 import { type Clock, systemClock } from '../clock.ts'
-import { TesseraError } from '../errors.ts'
+import { type ErrorCode, TesseraError } from '../errors.ts'
 import { crypto } from '../identity/crypto.ts'
 import { digest, type NetworkId } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import { Identity } from '../identity/keys.ts'
 import type { Ticket, TicketValidator } from '../identity/ticket.ts'
-import { RAFT_TIMING, type RaftTiming } from '../limits.ts'
+import { RAFT, RAFT_TIMING, type RaftTiming } from '../limits.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
 import { webSocket } from '../transport/websocket.ts'
@@ -42,7 +42,7 @@ export interface NodeOptions {
   /** 32 random bits at each call. Default: the system's random source. */
   readonly random?: () => number
   /** Told what a person should hear of. Default: `process.emitWarning`. */
-  readonly warn?: (code: string, detail: string) => void
+  readonly warn?: (code: ErrorCode, detail: string) => void
 }
 
 export interface JoinOptions<M extends AnyStateMachine> {
@@ -58,8 +58,6 @@ export interface JoinOptions<M extends AnyStateMachine> {
   /** All members must have the same; part of the group id. */
   readonly timing?: Partial<RaftTiming>
 }
-
-const VOTERS_MAX = 9
 
 function refuse(detail: string): never {
   throw new TesseraError('InvalidOption', { detail })
@@ -96,15 +94,15 @@ export function checkedNodeOptions(options: NodeOptions) {
     inspect: options.inspect,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
-    warn: options.warn ?? ((code: string, detail: string) => process.emitWarning(detail, { type: 'tessera', code })),
+    warn: options.warn ?? ((code: ErrorCode, detail: string) => process.emitWarning(detail, { type: 'tessera', code })),
   }
 }
 
 /** Every default filled in; throws `InvalidOption`. */
 export function checkedJoinOptions<M extends AnyStateMachine>(options: JoinOptions<M>) {
   const { key, machine, voters = 3, validators = [] } = options
-  if (!Number.isInteger(voters) || voters < 0 || voters > VOTERS_MAX)
-    refuse(`voters: a whole number from 0 to ${VOTERS_MAX}.`)
+  if (!Number.isInteger(voters) || voters < 0 || voters > RAFT.votersMax)
+    refuse(`voters: a whole number from 0 to ${RAFT.votersMax}.`)
   if (typeof machine?.apply !== 'function' || typeof machine.query !== 'function')
     refuse('machine: give a StateMachine.')
   if (typeof key?.prove !== 'function') refuse('key: give a GroupKey.')

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { TesseraError } from '../errors.ts'
-import { CLI } from '../limits.ts'
+import { CLI, RAFT } from '../limits.ts'
 import type { MemberOptions } from './member.ts'
 
 /** A passphrase given here is seen neither in the list of processes nor in the shell's history. */
@@ -39,7 +39,11 @@ export interface DemoFlags {
 
 export function demoOptions(flags: DemoFlags): { nodes: number; voters: number } {
   const nodes = count('--nodes', flags.nodes, CLI.nodesMax)
-  return { nodes, voters: flags.voters === undefined ? votersOf(nodes) : count('--voters', flags.voters, nodes) }
+  return {
+    nodes,
+    voters:
+      flags.voters === undefined ? votersOf(nodes) : count('--voters', flags.voters, Math.min(nodes, RAFT.votersMax)),
+  }
 }
 
 export interface PassphraseFlags {
@@ -84,7 +88,7 @@ export function nodeOptions(flags: NodeFlags, env: NodeJS.ProcessEnv): MemberOpt
   return {
     network,
     key: { passphrase: passphraseOf(flags, env) },
-    voters: count('--voters', flags.voters, CLI.votersMax),
+    voters: count('--voters', flags.voters, RAFT.votersMax),
     bootstrap: bootstrap.map((text) => address('--bootstrap', text)),
     tags,
     ...(listen !== undefined && { listen: address('--listen', listen) }),
