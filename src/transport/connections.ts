@@ -78,6 +78,7 @@ export class Connections {
     const handshake = shake(this.#settings('acceptor', protocol, null, null))
     const connection = this.#track({ handshake, onOpen: accept, onFailed: () => {}, release })
     this.#connect(connection, connect)
+    connection.opened()
   }
 
   /** Closes every link and gives up every dial. Resolves when all are down. */

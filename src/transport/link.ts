@@ -198,11 +198,21 @@ export class ChannelLink implements Link {
 
   #turn(): void {
     this.#turnWaits = false
-    if (this.#messageHandler && this.#arrived.length > 0) {
-      const messages = this.#arrived
-      this.#arrived = []
-      this.#messageHandler(messages)
+    try {
+      this.#deliver()
+    } finally {
+      this.#tellEnd()
     }
+  }
+
+  #deliver(): void {
+    if (!this.#messageHandler || this.#arrived.length === 0) return
+    const messages = this.#arrived
+    this.#arrived = []
+    this.#messageHandler(messages)
+  }
+
+  #tellEnd(): void {
     if (this.#end && this.#closeHandler && !this.#told) {
       this.#told = true
       this.#closeHandler(this.#end.reason, this.#end.byPeer)

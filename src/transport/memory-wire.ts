@@ -7,10 +7,21 @@
  * too, and how a peer that does not read is felt.
  */
 import type { TesseraError } from '../errors.ts'
+import type { Agreement } from '../identity/crypto.ts'
 import { WIRE } from '../limits.ts'
+import type { Connections } from './connections.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
 type Item = Uint8Array | 'syn' | 'opened' | 'closed' | TesseraError
+
+/** One endpoint as its network sees it. */
+export interface Party {
+  readonly names: Set<string>
+  readonly connections: Connections
+  /** Fresh for each endpoint; null where nothing is encrypted. */
+  readonly staticKey: Agreement | null
+  crashed: boolean
+}
 
 /** What an end needs of its network. */
 export interface Path {
@@ -26,8 +37,8 @@ export interface Path {
 
 export class MemoryEnd implements Wire {
   readonly #path: Path
-  /** Whose end this is; the network knows what it means. */
-  readonly party: string
+  /** Whose end this is. */
+  readonly party: Party
   other: MemoryEnd | null = null
   events: WireEvents | null = null
   /** When the last item sent so far is due. Kept by the network. */
@@ -38,7 +49,7 @@ export class MemoryEnd implements Wire {
   #saidClosed = false
   #isDown = false
 
-  constructor(path: Path, party: string) {
+  constructor(path: Path, party: Party) {
     this.#path = path
     this.party = party
   }

@@ -12,10 +12,11 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { type Clock, systemClock } from '../clock.ts'
 import { TesseraError } from '../errors.ts'
-import { type Agreement, crypto } from '../identity/crypto.ts'
+import { crypto } from '../identity/crypto.ts'
 import { Connections } from './connections.ts'
 import { ClearHandshake, type Handshake, type HandshakeSettings, NoiseHandshake } from './handshake.ts'
-import { MemoryEnd, type Path } from './memory-wire.ts'
+import { Faults } from './memory-faults.ts'
+import { MemoryEnd, type Party, type Path } from './memory-wire.ts'
 import type { DialOptions, Endpoint, Link, Listener, Protocol, Transport } from './transport.ts'
 
 const SCHEME = 'memory://'
@@ -54,13 +55,6 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
   return new Network(options)
 }
 
-/** One endpoint as the network sees it. */
-interface Party {
-  readonly names: Set<string>
-  readonly connections: Connections
-  crashed: boolean
-}
-
 interface Listening {
   readonly party: Party
   readonly protocols: readonly Protocol[]
@@ -78,27 +72,23 @@ class Network implements MemoryNetwork, Path {
   readonly #clock: Clock
   readonly #delay: () => number
   readonly #seed: number
-  readonly encrypted: boolean
-  readonly #parties = new Map<string, Party>()
+  readonly #encrypted: boolean
+  readonly #faults = new Faults()
+  readonly #parties: Party[] = []
   readonly #listening = new Map<string, Listening>()
   readonly #ends = new Set<MemoryEnd>()
   /** Ends with something held by a fault; also after they are down, because what they said last is still on its way. */
   readonly #holding = new Set<MemoryEnd>()
   readonly #requests = new Map<MemoryEnd, Request>()
-  readonly #staticKeys = new Map<string, Agreement>()
-  #cuts: (readonly [from: string, to: string])[] = []
-  #groups: readonly (readonly string[])[] | null = null
-  readonly #stalled = new Set<string>()
   /** Without delay: what is to run at the next 0 ms timer, in order. */
   #ready: (() => void)[] = []
   #linkCount = 0
-  #partyCount = 0
   #portCount = 0
 
   constructor({ seed, clock = systemClock, delayMs = 0, encrypted = true }: MemoryNetworkOptions) {
     this.#seed = seed
     this.#clock = clock
-    this.encrypted = encrypted
+    this.#encrypted = encrypted
     this.#delay = delays(seed, delayMs)
   }
 
@@ -109,12 +99,12 @@ class Network implements MemoryNetwork, Path {
         const party: Party = {
           names: new Set([deps.identity.peer]),
           connections: new Connections(deps),
+          staticKey: this.#encrypted ? crypto.agreement() : null,
           crashed: false,
         }
         if (name !== undefined) party.names.add(placeOf(name))
-        const key = `party ${++this.#partyCount}`
-        this.#parties.set(key, party)
-        return new MemoryEndpoint(this, key)
+        this.#parties.push(party)
+        return new MemoryEndpoint(this, party)
       },
     }
   }
@@ -125,24 +115,21 @@ class Network implements MemoryNetwork, Path {
   }
 
   cutOneWay(from: string, to: string): void {
-    this.#cuts.push([placeOf(from), placeOf(to)])
+    this.#faults.cut(placeOf(from), placeOf(to))
   }
 
   heal(a: string, b: string): void {
-    const pair = [placeOf(a), placeOf(b)]
-    this.#cuts = this.#cuts.filter(([from, to]) => !(pair.includes(from) && pair.includes(to)))
+    this.#faults.heal(placeOf(a), placeOf(b))
     this.#release()
   }
 
   partition(groups: readonly (readonly string[])[]): void {
-    this.#groups = groups.map((group) => group.map(placeOf))
+    this.#faults.partition(groups.map((group) => group.map(placeOf)))
     this.#release()
   }
 
   healAll(): void {
-    this.#cuts = []
-    this.#groups = null
-    this.#stalled.clear()
+    this.#faults.clear()
     this.#release()
   }
 
@@ -157,30 +144,29 @@ class Network implements MemoryNetwork, Path {
   }
 
   stall(place: string): void {
-    this.#stalled.add(placeOf(place))
+    this.#faults.stall(placeOf(place))
   }
 
   resume(place: string): void {
-    this.#stalled.delete(placeOf(place))
+    this.#faults.resume(placeOf(place))
     this.#release()
   }
 
   crash(place: string): void {
-    for (const party of this.#parties.values()) if (party.names.has(placeOf(place))) party.crashed = true
+    for (const party of this.#parties) if (party.names.has(placeOf(place))) party.crashed = true
     for (const [address, { party }] of this.#listening) if (party.crashed) this.#listening.delete(address)
-    for (const end of [...this.#ends]) if (this.#party(end).crashed) end.cut()
+    for (const end of [...this.#ends]) if (end.party.crashed) end.cut()
   }
 
   /** For endpoints: starts a connection to whoever listens at `address` when it gets there. */
-  connect(from: string, address: string, protocol: Protocol, secret: Uint8Array): MemoryEnd {
+  connect(from: Party, address: string, protocol: Protocol, secret: Uint8Array): MemoryEnd {
     const end = this.#newEnd(from)
     const target = this.#listening.get(placeOf(address))
-    if (!target || this.party(from).crashed) {
+    if (!target || from.crashed) {
       this.schedule(end, () => this.#refuse(end, `Nobody listens at ${address}.`))
       return end
     }
-    const to = [...this.#parties].find(([, party]) => party === target.party)![0]
-    const remote = this.#newEnd(to)
+    const remote = this.#newEnd(target.party)
     end.other = remote
     remote.other = end
     this.#requests.set(remote, { address: placeOf(address), protocol, secret })
@@ -188,8 +174,7 @@ class Network implements MemoryNetwork, Path {
     return end
   }
 
-  listen(key: string, address: string, protocols: readonly Protocol[], accept: (link: Link) => void): string {
-    const party = this.party(key)
+  listen(party: Party, address: string, protocols: readonly Protocol[], accept: (link: Link) => void): string {
     const place = placeOf(address) || `listener-${++this.#portCount}`
     if (this.#listening.has(place) || party.crashed || party.connections.closed) {
       throw new TesseraError('ListenFailed', { detail: `${address} is in use, or its endpoint is closed.` })
@@ -203,21 +188,12 @@ class Network implements MemoryNetwork, Path {
     this.#listening.delete(placeOf(address))
   }
 
-  party(key: string): Party {
-    return this.#parties.get(key)!
-  }
-
   newSecret(): Uint8Array {
     return crypto.blake3(utf8ToBytes(`tessera.memory.link:${this.#seed}:${++this.#linkCount}`))
   }
 
   blocked(from: MemoryEnd, to: MemoryEnd): boolean {
-    if (this.#stalled.size === 0 && this.#cuts.length === 0 && !this.#groups) return false
-    const target = this.#party(to).names
-    const source = this.#party(from).names
-    for (const place of this.#stalled) if (target.has(place)) return true
-    if (this.#cuts.some(([a, b]) => source.has(a) && target.has(b))) return true
-    return this.#groupOf(source) !== this.#groupOf(target)
+    return this.#faults.blocked(from.party.names, to.party.names)
   }
 
   schedule(from: MemoryEnd, task: () => void): void {
@@ -255,7 +231,6 @@ class Network implements MemoryNetwork, Path {
       return end
     }
     connections.accept(request.protocol, shake, connect, release, accept)
-    end.events?.opened()
     end.push('opened')
   }
 
@@ -268,16 +243,10 @@ class Network implements MemoryNetwork, Path {
     this.#requests.delete(end)
   }
 
-  /** How the endpoint `key` shakes hands. Its Noise static key is made at its first handshake. */
-  shaker(key: string, secret: Uint8Array): (settings: HandshakeSettings) => Handshake {
-    if (!this.encrypted) return (settings) => new ClearHandshake(settings, secret)
-    let staticKey = this.#staticKeys.get(key)
-    if (!staticKey) {
-      staticKey = crypto.agreement()
-      this.#staticKeys.set(key, staticKey)
-    }
-    const fixed = staticKey
-    return (settings) => new NoiseHandshake(settings, fixed)
+  /** How `party` shakes hands. */
+  shaker({ staticKey }: Party, secret: Uint8Array): (settings: HandshakeSettings) => Handshake {
+    if (staticKey) return (settings) => new NoiseHandshake(settings, staticKey)
+    return (settings) => new ClearHandshake(settings, secret)
   }
 
   #runReady(): void {
@@ -303,22 +272,14 @@ class Network implements MemoryNetwork, Path {
     end.break()
   }
 
-  #newEnd(key: string): MemoryEnd {
-    const end = new MemoryEnd(this, key)
+  #newEnd(party: Party): MemoryEnd {
+    const end = new MemoryEnd(this, party)
     this.#ends.add(end)
     return end
   }
 
-  #party(end: MemoryEnd): Party {
-    return this.party(end.party)
-  }
-
   #is(end: MemoryEnd, place: string): boolean {
-    return this.#party(end).names.has(placeOf(place))
-  }
-
-  #groupOf(names: ReadonlySet<string>): number {
-    return this.#groups?.findIndex((group) => group.some((place) => names.has(place))) ?? -1
+    return end.party.names.has(placeOf(place))
   }
 
   #release(): void {
@@ -332,27 +293,27 @@ class Network implements MemoryNetwork, Path {
 
 class MemoryEndpoint implements Endpoint {
   readonly #network: Network
-  readonly #key: string
+  readonly #party: Party
   readonly #connections: Connections
   readonly #listeners = new Set<Listener>()
 
-  constructor(network: Network, key: string) {
+  constructor(network: Network, party: Party) {
     this.#network = network
-    this.#key = key
-    this.#connections = network.party(key).connections
+    this.#party = party
+    this.#connections = party.connections
   }
 
   dial(address: string, options: DialOptions): Promise<Link> {
     const secret = this.#network.newSecret()
-    return this.#connections.dial(options, this.#network.shaker(this.#key, secret), (events) => {
-      const end = this.#network.connect(this.#key, address, options.protocol, secret)
+    return this.#connections.dial(options, this.#network.shaker(this.#party, secret), (events) => {
+      const end = this.#network.connect(this.#party, address, options.protocol, secret)
       end.events = events
       return end
     })
   }
 
   async listen(address: string, protocols: readonly Protocol[], accept: (link: Link) => void): Promise<Listener> {
-    const actual = this.#network.listen(this.#key, address, protocols, accept)
+    const actual = this.#network.listen(this.#party, address, protocols, accept)
     const listener: Listener = {
       addresses: [actual],
       close: async () => {

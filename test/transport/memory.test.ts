@@ -1,7 +1,8 @@
 import { Identity } from '../../src/identity/keys.ts'
 import { createMemoryNetwork, type MemoryNetworkOptions } from '../../src/transport/memory.ts'
-import { describeTransport, type Harness } from './conformance.ts'
+import { describeTransport } from './conformance.ts'
 import { ManualClock } from './manual-clock.ts'
+import type { Harness } from './pair.ts'
 
 function harness(options: Omit<MemoryNetworkOptions, 'seed'>): Harness {
   const network = createMemoryNetwork({ seed: 1, ...options })

@@ -4,7 +4,7 @@ import { crypto } from '../../src/identity/crypto.ts'
 import { Identity } from '../../src/identity/keys.ts'
 import { WIRE } from '../../src/limits.ts'
 import { webSocket } from '../../src/transport/websocket.ts'
-import { Pair, Recorded } from './conformance.ts'
+import { Pair, Recorded } from './pair.ts'
 import { RawPeer, RawSocket, sealed } from './raw-peer.ts'
 
 const GIBIBYTE = 2 ** 30

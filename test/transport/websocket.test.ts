@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { webSocket } from '../../src/transport/websocket.ts'
-import { describeTransport, type Harness, Pair } from './conformance.ts'
+import { describeTransport } from './conformance.ts'
+import { type Harness, Pair } from './pair.ts'
 import { TLS } from './tls-fixture.ts'
 
 /** A server that takes connections and never says a word. */
