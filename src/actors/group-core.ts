@@ -10,7 +10,7 @@
 import { type Atom, createAtom, type ReadonlyAtom } from '@xstate/store'
 import { type ActorRefFrom, fromPromise, fromTransition, sendTo } from 'xstate'
 import type { Clock } from '../clock.ts'
-import type { CloseReason } from '../errors.ts'
+import type { CloseReason, ErrorCode } from '../errors.ts'
 import type { BondId, GroupId, NetworkId } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import type { PeerId } from '../identity/keys.ts'
@@ -36,7 +36,7 @@ import { type RaftActor, raftLogic, Ticker } from './raft.ts'
 import { Reads } from './reads.ts'
 import { Replica } from './replica.ts'
 import type { RaftStore } from './storage/storage.ts'
-import type { GroupStatus, Role } from './when.ts'
+import { type GroupStatus, type Role, until } from './when.ts'
 import { withInput } from './xstate.ts'
 
 /** What the node gives to each of its groups. */
@@ -57,8 +57,8 @@ export interface GroupDeps {
   readonly entries: Omit<Entries, 'bonded'> & { readonly entryOf: (peer: PeerId) => PeerEntry | undefined }
   readonly accepted: (linkNumber: number) => Link | undefined
   readonly syncWith: (peer: PeerId, addresses: readonly string[]) => Promise<void>
-  /** Something a person should hear of: a rival group, a storage that failed. */
-  readonly warn: (code: 'RivalGroup' | 'StorageFailed', detail: string) => void
+  /** Something a person should hear of: a rival group, a storage that failed, a broken invariant. */
+  readonly warn: (code: ErrorCode, detail: string) => void
 }
 
 const OFFLINE: GroupStatus = {
@@ -131,8 +131,19 @@ export class GroupCore {
       ticker.hurry()
       this.#refresh()
     })
-    actor.subscribe({ complete: () => this.#left() })
+    actor.subscribe({
+      complete: () => this.#left('NotJoined'),
+      error: (error) => {
+        this.deps.warn('ProtocolAssertion', error instanceof Error ? (error.stack ?? error.message) : String(error))
+        this.#left('ProtocolAssertion')
+      },
+    })
     this.#refresh()
+  }
+
+  /** Resolves when the group is left, however it ended. */
+  async whenLeft(): Promise<void> {
+    await until(this.status, ({ left }) => left)
   }
 
   /** The newest entry of `peer` came into the catalog. */
@@ -298,10 +309,11 @@ export class GroupCore {
     if (role === 'failed') this.deps.warn('StorageFailed', 'The storage refused a write.')
   }
 
-  #left(): void {
+  #left(code: 'NotJoined' | 'ProtocolAssertion'): void {
     this.#ticker?.stop()
-    this.client.stop('NotJoined')
-    this.reads.stop('NotJoined')
+    this.client.stop(code)
+    this.reads.stop(code)
+    for (const [, bond] of this.registry) bond.end('UnexpectedClose')
     this.status.set({ ...this.status.get(), left: true, leader: null })
     void this.deps.store.close()
   }

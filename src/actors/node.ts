@@ -126,7 +126,8 @@ export class TesseraNode {
   /** Leaves every group, tells the peers, closes every link and listener. Resolves when nothing is left; never rejects. */
   stop(): Promise<void> {
     if (!this.#stopped) {
-      this.#stopped = toPromise(this.actor).then(() => {})
+      const stopped = () => {}
+      this.#stopped = toPromise(this.actor).then(stopped, stopped)
       this.actor.send({ type: 'node.stop' })
     }
     return this.#stopped
@@ -146,6 +147,14 @@ export class TesseraNode {
         complete: () => {
           const { failure } = this.actor.getSnapshot().context
           reject(new TesseraError(failure ? 'ListenFailed' : 'NodeStopped', failure ? { detail: failure } : {}))
+        },
+        error: (cause) => {
+          this.#options.warn(
+            'ProtocolAssertion',
+            cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+          )
+          void this.#endpoint.close()
+          reject(new TesseraError('ProtocolAssertion', { cause }))
         },
       })
     })
@@ -196,8 +205,10 @@ export class TesseraNode {
     await this.#endpoint.close()
   }
 
+  /** Undefined before the node runs and after it has departed. */
   get #discovery(): DiscoveryActor | undefined {
-    return this.actor.getSnapshot().children.discovery as DiscoveryActor | undefined
+    const actor = this.actor.getSnapshot().children.discovery as DiscoveryActor | undefined
+    return actor?.getSnapshot().status === 'active' ? actor : undefined
   }
 
   get #catalog(): Catalog {
@@ -351,7 +362,7 @@ export class TesseraNode {
     this.#groups.set(id, joined)
     this.actor.send({ type: 'node.join', group: id, actor: joined.actor })
     core.started(this.actor.getSnapshot().children[joined.actor] as GroupActor)
-    core.actor.subscribe({ complete: () => this.#left(id) })
+    core.actor.subscribe({ complete: () => this.#left(id), error: () => this.#left(id) })
     this.#announceGroups(this.#own.joins(id))
     const known = this.#newsFor(core, this.#neighbours())
     if (known) core.actor.send(known)
@@ -372,7 +383,7 @@ export class TesseraNode {
   #release(joined: Joined): Promise<void> {
     joined.handles--
     if (joined.handles > 0) return Promise.resolve()
-    const left = toPromise(joined.core.actor).then(() => {})
+    const left = joined.core.whenLeft()
     joined.core.actor.send({ type: 'group.leave' })
     return left
   }

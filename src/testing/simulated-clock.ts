@@ -69,8 +69,9 @@ export class SimulatedClock implements Clock {
     this.#nowMs = startMs
   }
 
+  /** Whole milliseconds, as `Date.now()` tells them; timers keep their fractions. */
   now(): number {
-    return this.#nowMs
+    return Math.floor(this.#nowMs)
   }
 
   setTimeout(callback: () => void, delayMs: number): unknown {

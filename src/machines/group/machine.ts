@@ -7,6 +7,7 @@
  *
  * Raft and the state machine live as long as the group does. Their events do not pass through here, except `raft.status`.
  */
+import { not } from 'xstate'
 import { contextOf, groupSetup } from './vocabulary.ts'
 
 export const groupMachine = groupSetup.createMachine({
@@ -61,9 +62,12 @@ export const groupMachine = groupSetup.createMachine({
           always: [{ guard: 'leadsOthers', target: 'transferring' }, { target: 'departing' }],
         },
         transferring: {
-          description: 'Waits for another leader, an election timeout at most.',
+          description: 'Waits for another leader while there is anyone to become it, an election timeout at most.',
           entry: 'handOver',
-          always: { guard: 'anotherLeads', target: 'departing' },
+          always: [
+            { guard: 'anotherLeads', target: 'departing' },
+            { guard: not('leadsOthers'), target: 'departing' },
+          ],
           after: { transferTimeout: 'departing' },
         },
         departing: {

@@ -5,7 +5,7 @@
  * Lifecycle: starting -> running -> stopping (groups leave, discovery departs, then the endpoint closes) -> stopped; or failed, where
  * the addresses could not be listened on.
  */
-import { assign, fromPromise, setup, stopChild } from 'xstate'
+import { assign, type ErrorActorEvent, fromPromise, setup, stopChild } from 'xstate'
 import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import { bondMachine } from '../bond/machine.ts'
@@ -30,6 +30,7 @@ export type NodeEvent =
   | { readonly type: 'node.groupLeft'; readonly group: GroupId }
   | { readonly type: 'node.strayLink'; readonly linkNumber: number; readonly peer: PeerId; readonly known: boolean }
   | { readonly type: 'node.stop' }
+  | ErrorActorEvent
 
 const nothing = () => {}
 
@@ -68,13 +69,18 @@ export const nodeMachine = setup({
     ),
   },
   guards: {
+    /** A group, or a stray: what fails in one leaves the rest of the node as it is. */
+    isContained: ({ event }) => /^xstate\.error\.actor\.(group|stray):/.test(event.type),
     allGroupsLeft: ({ context }) => Object.keys(context.groups).length === 0,
   },
 }).createMachine({
   id: 'node',
   context: ({ input }) => ({ self: input.self, addresses: [], groups: {}, failure: null }),
   initial: 'starting',
-  on: { 'node.groupLeft': { actions: ['stopGroup', 'forgetGroup'] } },
+  on: {
+    'node.groupLeft': { actions: ['stopGroup', 'forgetGroup'] },
+    'xstate.error.actor.*': { guard: 'isContained' },
+  },
   states: {
     starting: {
       description: 'Asks the transport to listen; nothing is announced before the real addresses are known.',
