@@ -55,11 +55,11 @@ export interface SyncOutput {
 }
 export type AnnounceInput = ExchangeTarget & { readonly records: readonly CatalogRecord[] }
 
-interface News {
+export interface News {
   readonly records: readonly CatalogRecord[]
   readonly nowMs: number
 }
-interface OwnNews {
+export interface OwnNews {
   readonly record: CatalogRecord
   readonly nowMs: number
 }
