@@ -54,6 +54,7 @@ export function isElectionDue(context: RaftContext, nowMs: number): boolean {
 /** Raft figure 2, AppendEntries, all of its receiver's rules. */
 export function onAppendEntries(context: RaftContext, { from, message }: EventNamed<'raft.appendEntries'>): Step {
   if (message.term < context.term) return [context, rejection(context, from, message)]
+  assert(context.leader !== context.self, `a second leader in term ${context.term}: ${from}`)
   const [heard, lost] = hearLeader(context, from)
   if (!heard.log.matches(message.prevIndex, message.prevTerm))
     return [heard, [...lost, ...rejection(heard, from, message)]]

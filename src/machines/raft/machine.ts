@@ -175,7 +175,6 @@ export const raftMachine = raft.createMachine({
   context: ({ input }) => initialContext(input),
   initial: 'unformed',
   on: {
-    'raft.tick': { actions: 'tick' },
     'raft.persisted': { actions: 'notePersisted' },
     'raft.storageFailed': '.failed',
     'raft.bondFormed': { actions: 'greet' },

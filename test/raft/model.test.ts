@@ -1,0 +1,153 @@
+/**
+ * Model-based: `xstate/graph` walks the chart with every kind of event from every state it finds, and every state and every
+ * transition, each guarded branch and each eventless one by itself, must be taken by some path.
+ */
+import { describe, expect, it } from 'vitest'
+import { getShortestPaths } from 'xstate/graph'
+import type { PeerId } from '../../src/identity/keys.ts'
+import { RAFT_TIMING } from '../../src/limits.ts'
+import { eventOf, type RaftEvent } from '../../src/machines/raft/events.ts'
+import { type RaftContext, type RaftInput, raftMachine } from '../../src/machines/raft/machine.ts'
+import type {
+  ConfigurationEntry,
+  Entry,
+  FormationId,
+  LogIndex,
+  RaftMessage,
+  Term,
+} from '../../src/machines/raft/messages.ts'
+import { Coverage } from '../model/coverage.ts'
+import { command, peerId } from './cluster.ts'
+
+const [A, B, C, LEARNER, STRANGER] = ['a', 'b', 'c', 'l', 's'].map(peerId) as [PeerId, PeerId, PeerId, PeerId, PeerId]
+const VOTERS = [A, B, C]
+const GROUP = 'f'.padEnd(32, '0') as FormationId
+const TERM_MAX = 2
+const LOG_MAX = 3
+
+const first: ConfigurationEntry = {
+  kind: 'configuration',
+  term: 1 as Term,
+  timeMs: 0,
+  configuration: { voters: VOTERS, learners: [] },
+}
+const fresh: RaftInput = { self: A, voters: 3, timing: RAFT_TIMING, seed: [1, 2, 3, 4], nowMs: 0 }
+const restarted: RaftInput = {
+  ...fresh,
+  persisted: {
+    hardState: { term: 1 as Term, votedFor: null, formation: { status: 'formed', id: GROUP, voters: [], refused: [] } },
+    entries: [first],
+  },
+}
+
+/**
+ * What could happen to a member in this state. `B` says everything, at the member's term and one away; the second voter
+ * introduces itself and votes, the learner asks for what it may not have, and the stranger says it all once.
+ */
+function eventsOf(context: RaftContext): RaftEvent[] {
+  const { term } = context
+  const heard = (from: PeerId, messages: RaftMessage[]) => messages.map((message) => eventOf(from, message))
+  const now = [...messagesOfTerm(context, term), ...messagesWithoutTerm(context)]
+  const newer = messagesOfTerm(context, (term + 1) as Term)
+  const older = messagesOfTerm(context, (term - 1) as Term).filter(({ type }) => type === 'AppendEntries')
+  const isVote = ({ type }: RaftMessage): boolean => type.endsWith('VoteResponse') || type === 'FormationAnswer'
+  const votes = [...now, ...newer].filter((message) => isVote(message) || message.type === 'Introduce')
+  const asked = now.filter(({ type }) => type.endsWith('Vote') || type === 'Introduce')
+  const events = [...heard(B, [...older, ...now, ...newer]), ...heard(C, votes), ...heard(LEARNER, asked)]
+  const strange = heard(STRANGER, now).filter(({ type }) => type !== 'raft.introduce')
+  return [...localEvents(context), ...events.filter((event) => isPossible(context, event)), ...strange]
+}
+
+function localEvents({ nowMs, writes }: RaftContext): RaftEvent[] {
+  return [
+    ...[RAFT_TIMING.tickMs, 3_000].map((ms) => ({ type: 'raft.tick', nowMs: nowMs + ms }) as const),
+    { type: 'raft.bondFormed', peer: B },
+    { type: 'raft.bondLost', peer: B, departed: false },
+    { type: 'raft.propose', proposals: [command('x')], timeMs: 1 },
+    { type: 'raft.read', id: 1 },
+    { type: 'raft.persisted', number: writes.issued },
+    { type: 'raft.storageFailed' },
+    { type: 'raft.transferLeadership' },
+  ]
+}
+
+function messagesOfTerm({ log }: RaftContext, term: Term): RaftMessage[] {
+  const place = { lastIndex: log.lastIndex, lastTerm: log.lastTerm }
+  const matchIndex = log.lastIndex
+  const append = { type: 'AppendEntries', term, round: 1, commit: 1 as LogIndex } as const
+  const noop: Entry = { kind: 'noop', term, timeMs: 0 }
+  return [
+    { ...append, prevIndex: 0 as LogIndex, prevTerm: 0 as Term, entries: [first] },
+    ...(log.length > 0 && term >= log.lastTerm
+      ? [{ ...append, prevIndex: log.lastIndex, prevTerm: log.lastTerm, entries: [noop] }]
+      : []),
+    { type: 'AppendEntriesResponse', term, matchIndex, round: 1 },
+    { type: 'AppendEntriesRejection', term, prevIndex: matchIndex, hintIndex: 0 as LogIndex, hintTerm: term, round: 1 },
+    { type: 'PreVote', term, ...place },
+    ...[true, false].map((granted) => ({ type: 'PreVoteResponse', term, granted }) as const),
+    ...[true, false].map((transfer) => ({ type: 'RequestVote', term, ...place, transfer }) as const),
+    ...[true, false].map((granted) => ({ type: 'RequestVoteResponse', term, granted }) as const),
+    { type: 'TimeoutNow', term },
+  ]
+}
+
+function messagesWithoutTerm({ formation }: RaftContext): RaftMessage[] {
+  const offer = { formation: formation.id ?? GROUP, voters: VOTERS }
+  return [
+    { type: 'Introduce', formation: null, voters: 3 },
+    { type: 'Introduce', formation: formation.id ?? GROUP, voters: 3 },
+    { type: 'FormationProposal', ...offer },
+    ...[true, false].map((accepted) => ({ type: 'FormationAnswer', ...offer, accepted }) as const),
+    { type: 'Propose', proposals: [command('y')] },
+    { type: 'ReadIndex', id: 1 },
+    { type: 'ReadIndexResponse', id: 1, index: 1 as LogIndex },
+  ]
+}
+
+/** Election Safety rules out a second leader in one term. */
+function isPossible({ leader, term }: RaftContext, { type, from, message }: ReturnType<typeof eventOf>): boolean {
+  return !(type === 'raft.appendEntries' && 'term' in message && message.term === term && (leader ?? from) !== from)
+}
+
+type Snapshot = ReturnType<typeof raftMachine.transition>
+
+/** What the chart's guards can tell apart, coarsely: of snapshots that agree in it one is walked. */
+function essence({ value, context }: Snapshot): string {
+  const { term, leader, votes, votedFor, formation, founding, peers, commitIndex } = context
+  const knows = (peer: PeerId): boolean => peers.get(peer)?.formation === formation.id
+  const voters = [B, C].filter(knows).length
+  if (value === 'failed') return value
+  if (typeof value === 'object') return JSON.stringify([value, founding.accepted.size, founding.joinsOnly, voters])
+  const count = [...votes.values()].filter((granted) => !granted).length
+  const role = value === 'leader' ? commitIndex > 1 : [count, leader, votedFor === null]
+  return JSON.stringify([value, Math.min(term, TERM_MAX + 1), role, voters, knows(LEARNER)])
+}
+
+/** The shortest path to each state, and from there each event that may take what was not taken yet. */
+function walkAll(coverage: Coverage<typeof raftMachine>, input: RaftInput): void {
+  const paths = getShortestPaths(raftMachine, {
+    input,
+    events: (snapshot) => eventsOf(snapshot.context),
+    // The library types the key as its own brand of string.
+    serializeState: essence as (snapshot: Snapshot) => never,
+    stopWhen: ({ context }) => context.term > TERM_MAX || context.log.lastIndex > LOG_MAX,
+  })
+  for (const path of paths) coverage.walk(path, input)
+  for (const { steps, state } of paths.filter(({ state }) => state.status === 'active')) {
+    for (const event of eventsOf(state.context)) {
+      const isWanted = coverage
+        .uncovered()
+        .some((name) => name.includes(` on ${event.type} `) || name.includes(' on always '))
+      if (isWanted) coverage.walk({ steps: [...steps, { event }] }, input)
+    }
+  }
+}
+
+describe('the chart', () => {
+  it('has no state and no transition that generated paths do not reach', () => {
+    const coverage = new Coverage(raftMachine)
+    for (const input of [fresh, restarted]) walkAll(coverage, input)
+    expect(coverage.unreached()).toEqual([])
+    expect(coverage.uncovered()).toEqual([])
+  })
+})
