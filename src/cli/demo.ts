@@ -31,8 +31,14 @@ export async function runDemo(options: DemoOptions, fork: () => MemberProcess): 
     tell(`one group, led by node ${await cluster.leader()}${interactive ? '; help lists the commands' : ''}`)
     const verbs = demoVerbs(cluster, options.nodes, (text) => notes.write(`${text}\n`))
     const { signal } = interrupted
-    const onInterrupt = () => interrupted.raise('SIGINT')
-    return await runSession(verbs, { input, output, interactive, prompt: 'tessera>', signal, onInterrupt })
+    return await runSession(verbs, {
+      input,
+      output,
+      interactive,
+      prompt: 'tessera>',
+      signal,
+      onInterrupt: interrupted.quit,
+    })
   }
   try {
     return await Promise.race([run(), interrupted.code])

@@ -5,28 +5,34 @@
 import { constants } from 'node:os'
 import type { Writable } from 'node:stream'
 
+/** One Ctrl-C may come twice: from the terminal, and passed on by npm. */
+const ECHO_MS = 500
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export interface Interruption {
   readonly signal: AbortSignal
   /** Resolves with the exit code at the first interruption. A second signal ends the process where it stands. */
   readonly code: Promise<number>
-  raise(signal: (typeof SIGNALS)[number]): void
+  /** Ctrl-C at a prompt, where the terminal raises no signal, is a way to quit. */
+  quit(): void
 }
 
 export function interruption(output: Writable): Interruption {
   const controller = new AbortController()
   const { promise: code, resolve } = withResolvers<number>()
-  const raise = (signal: (typeof SIGNALS)[number]) => {
-    const exitCode = 128 + constants.signals[signal]
-    if (controller.signal.aborted) process.exit(exitCode)
-    resolve(exitCode)
-    controller.abort()
+  let sinceMs = 0
+  const end = (exitCode: number) => {
+    if (!controller.signal.aborted) {
+      sinceMs = performance.now()
+      resolve(exitCode)
+      controller.abort()
+    } else if (performance.now() - sinceMs > ECHO_MS) process.exit(exitCode)
   }
+  const raise = (signal: (typeof SIGNALS)[number]) => end(128 + constants.signals[signal])
   for (const signal of SIGNALS) process.on(signal, raise)
   output.on('error', () => raise('SIGHUP'))
   endWithScriptRunner(() => raise('SIGHUP'))
-  return { signal: controller.signal, code, raise }
+  return { signal: controller.signal, code, quit: () => end(0) }
 }
 
 /**

@@ -45,7 +45,7 @@ function ownMember(node: TesseraNode, group: Group<Store>): OwnMember {
         handler(leader)
       }
       look(group)
-      group.subscribe(look)
+      return group.subscribe(look)
     },
   }
 }

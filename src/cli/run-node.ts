@@ -12,7 +12,8 @@ import type { Verbs } from './verbs.ts'
 
 /** A member in this process: it can tell when its leader changes. */
 export interface OwnMember extends Member {
-  onLeader(handler: (leader: string | null) => void): void
+  /** Calls back with the leader and at each change of it; returns what ends that. */
+  onLeader(handler: (leader: string | null) => void): () => void
 }
 
 export type OpenMember = (options: MemberOptions) => Promise<OwnMember>
@@ -23,13 +24,17 @@ export async function runNode(options: MemberOptions, session: boolean, open: Op
   const member = await open(options)
   const { peer, addresses } = await member.status()
   process.stderr.write(`${[`peer ${short(peer)}`, ...addresses.map((one) => `listens on ${one}`)].join(' ')}\n`)
-  const news = newsOf(member, peer)
+  let silence = () => {}
+  const news: News = (tell) => {
+    silence = member.onLeader((leader) => tell(leaderNews(leader, peer)))
+  }
   const ended = interrupted.code.then(() => 0)
   try {
     if (session) return await Promise.race([runPrompt(member, news, interrupted), ended])
     news((text) => process.stderr.write(`${text}\n`))
     return await ended
   } finally {
+    silence()
     await left(member)
   }
 }
@@ -43,20 +48,16 @@ async function runPrompt(member: Member, news: News, interrupted: Interruption):
     interactive,
     prompt: 'tessera>',
     signal: interrupted.signal,
-    onInterrupt: () => interrupted.raise('SIGINT'),
+    onInterrupt: interrupted.quit,
     onPrompt: news,
   })
 }
 
 type News = (tell: (text: string) => void) => void
 
-function newsOf(member: OwnMember, self: string): News {
-  return (tell) => {
-    member.onLeader((leader) => {
-      if (leader === null) tell('no leader')
-      else tell(leader === self ? 'led by this node' : `led by ${short(leader)}`)
-    })
-  }
+function leaderNews(leader: string | null, self: string): string {
+  if (leader === null) return 'no leader'
+  return leader === self ? 'led by this node' : `led by ${short(leader)}`
 }
 
 /** Leaves within a bounded time: a peer that does not answer must not keep this process. */

@@ -29,9 +29,15 @@ export async function runSession(verbs: Verbs, io: SessionIo): Promise<number> {
   const paint = io.interactive ? paintFor(io.output) : plain
   const lines = linesOf(verbs, io, paint)
   let failed = false
-  if (io.interactive) lines.prompt()
+  let atPrompt = io.interactive
+  // Ctrl-C and the end of input leave the cursor behind the prompt.
+  lines.once('close', () => atPrompt && io.output.write('\n'))
+  if (atPrompt) lines.prompt()
   for await (const line of lines) {
-    if (isQuit(line)) break
+    if (isQuit(line)) {
+      atPrompt = false
+      break
+    }
     const result = line.trim() === '' ? { text: '', failed: false } : await outcome(verbs, line)
     if (io.signal.aborted) break
     if (result.text !== '') io.output.write(`${paintOutput(paint, result.text)}\n`)
