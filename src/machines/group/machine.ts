@@ -7,7 +7,6 @@
  *
  * Raft and the state machine live as long as the group does. Their events do not pass through here, except `raft.status`.
  */
-import { not } from 'xstate'
 import { contextOf, groupSetup } from './vocabulary.ts'
 
 export const groupMachine = groupSetup.createMachine({
@@ -66,7 +65,7 @@ export const groupMachine = groupSetup.createMachine({
           entry: 'handOver',
           always: [
             { guard: 'anotherLeads', target: 'departing' },
-            { guard: not('leadsOthers'), target: 'departing' },
+            { guard: 'hasNoBond', target: 'departing' },
           ],
           after: { transferTimeout: 'departing' },
         },
@@ -74,7 +73,7 @@ export const groupMachine = groupSetup.createMachine({
           description: 'Each bond says goodbye, flushes, and closes.',
           entry: 'tellDepart',
           on: { 'bond.claim': { actions: 'refuseClaim' } },
-          always: { guard: 'allBondsEnded', target: '#group.left' },
+          always: { guard: 'allBondsGone', target: '#group.left' },
           after: { departTimeout: '#group.left' },
         },
       },

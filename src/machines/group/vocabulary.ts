@@ -25,6 +25,8 @@ export function contextOf({ self, network, group, seed }: GroupInput): GroupCont
   }
 }
 
+const hasBond = ({ peers }: GroupContext) => Object.values(peers).some(({ phase }) => phase === 'steady')
+
 /** Whatever the actors bring: raft and the state machine are of many types, and the chart only keeps them alive. */
 const nobody: AnyActorLogic = fromCallback(() => {})
 
@@ -122,10 +124,11 @@ export const groupSetup = effects.extend({
   guards: {
     hasLeader: ({ context: { raft } }) => raft.formed && raft.leader !== null,
     hasNoLeader: ({ context: { raft } }) => !raft.formed || raft.leader === null,
-    leadsOthers: ({ context: { self, raft, peers } }) =>
-      raft.leader === self && Object.values(peers).some(({ phase }) => phase === 'steady'),
+    leadsOthers: ({ context }) => context.raft.leader === context.self && hasBond(context),
+    hasNoBond: ({ context }) => !hasBond(context),
     anotherLeads: ({ context: { self, raft } }) => raft.leader !== null && raft.leader !== self,
-    allBondsEnded: ({ context }) => Object.keys(context.bonds).length === 0,
+    /** A bond says that it ends with its last breath but one: its actor is done only after that. */
+    allBondsGone: ({ context, event }) => event.type !== 'bond.ended' && Object.keys(context.bonds).length === 0,
   },
   actions: {
     readCatalog: on('group.catalog', books.catalogChanged),

@@ -1,0 +1,350 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { BOND } from '../../src/limits.ts'
+import { redialDelay } from '../../src/machines/group/dialling.ts'
+import { type RandomState, randomFrom } from '../../src/machines/random.ts'
+import { BOND_ID, INPUT, LARGE, rig, SELF, SMALL } from './rig.ts'
+
+describe('who is dialled', () => {
+  it('a peer whose catalog entry names the group', () => {
+    const group = rig()
+    group.names(SMALL)
+    expect(group.spawned).toMatchObject([
+      {
+        id: 'bond:111111',
+        input: {
+          role: 'dialler',
+          self: SELF,
+          peer: SMALL,
+          group: INPUT.group,
+          addresses: [`memory:${SMALL}`],
+          linkNumber: null,
+        },
+      },
+    ])
+    expect(group.slot(SMALL)?.phase).toBe('dialling')
+  })
+
+  it('never itself, whoever names it', () => {
+    const group = rig()
+    group.names(SELF)
+    group.send({ type: 'bond.learned', peers: [SELF] })
+    expect(group.spawned).toEqual([])
+    expect(group.context.peers).toEqual({})
+  })
+
+  it('never one that is being dialled or bonded', () => {
+    const group = rig()
+    group.names(SMALL)
+    group.names(SMALL)
+    group.send({ type: 'bond.learned', peers: [SMALL] })
+    const { id } = group.spawned[0]!
+    group.claims(id)
+    group.steady(id)
+    group.names(SMALL)
+    group.send({ type: 'bond.learned', peers: [SMALL] })
+    expect(group.spawned).toHaveLength(1)
+  })
+
+  it('one that a handshake or `BondFormed` names, once the catalog says where', () => {
+    const group = rig()
+    group.send({ type: 'bond.learned', peers: [LARGE] })
+    expect(group.spawned).toEqual([])
+    group.names(LARGE)
+    expect(group.spawned).toHaveLength(1)
+  })
+
+  it('never one without an address: it dials by itself', () => {
+    const group = rig()
+    group.send({ type: 'group.catalog', peers: [{ peer: LARGE, addresses: [], version: '1', departed: false }] })
+    expect(group.spawned).toEqual([])
+  })
+
+  it('never a departed one, even when a member that has not heard names it', () => {
+    const group = rig()
+    const departed = { peer: SMALL, addresses: ['a'], version: '2', departed: true }
+    group.send({ type: 'group.catalog', peers: [departed] }, { type: 'bond.learned', peers: [SMALL] })
+    group.pass(60_000)
+    expect(group.spawned).toEqual([])
+  })
+
+  it('gives two bonds of one peer ids that can be told apart', () => {
+    const group = rig()
+    group.names(SMALL)
+    expect([group.accepts(SMALL), group.accepts(SMALL)]).toEqual(['bond:111111/2', 'bond:111111/3'])
+  })
+
+  it('seeds each bond with chance of its own', () => {
+    const group = rig()
+    group.names(SMALL, LARGE)
+    expect(group.spawned[0]?.input.seed).not.toEqual(group.spawned[1]?.input.seed)
+  })
+})
+
+/** A group that has dialled SMALL and whose bond came as far as `stage`. */
+function dialled(stage: 'dialling' | 'claimed' | 'steady') {
+  const group = rig()
+  group.names(SMALL)
+  const { id } = group.spawned[0]!
+  if (stage !== 'dialling') group.claims(id)
+  if (stage === 'steady') group.steady(id)
+  return { group, id }
+}
+
+describe('redials', () => {
+  it.each(['UnexpectedClose', 'Timeout', 'DialFailed', 'GroupNotFound', 'AlreadyBonded', 'ProtocolViolation'] as const)(
+    'fault 5: after %s a redial is due, whatever stage the bond was in',
+    (reason) => {
+      for (const stage of ['dialling', 'claimed', 'steady'] as const) {
+        const { group, id } = dialled(stage)
+        group.ends(id, reason, stage === 'steady')
+        expect(group.slot(SMALL)).toMatchObject({ phase: 'idle', redialDue: true })
+        group.pass(BOND.redialMinMs)
+        expect(group.spawned).toHaveLength(2)
+      }
+    },
+  )
+
+  it('fault 5: follow each other for as long as the peer is wanted', () => {
+    const { group } = dialled('dialling')
+    for (let count = 0; count < 20; count++) {
+      group.ends(group.spawned.at(-1)!.id, 'DialFailed')
+      group.pass(BOND.redialMaxMs)
+      expect(group.spawned).toHaveLength(count + 2)
+    }
+  })
+
+  it('fault 5: an inbound bond that is lost is redialled as well', () => {
+    const group = rig()
+    const inbound = group.accepts(SMALL)
+    group.names(SMALL)
+    group.claims(inbound)
+    group.ends(group.spawned[1]!.id, 'AlreadyBonded')
+    group.steady(inbound)
+    group.ends(inbound, 'UnexpectedClose', true)
+    group.pass(BOND.redialMinMs)
+    expect(group.spawned).toHaveLength(3)
+  })
+
+  it('are not due while another bond stands', () => {
+    const { group, id } = dialled('dialling')
+    const inbound = group.accepts(SMALL)
+    group.claims(inbound)
+    group.ends(id, 'AlreadyBonded')
+    group.pass(BOND.redialMaxMs)
+    expect(group.spawned).toHaveLength(2)
+    expect(group.slot(SMALL)).toMatchObject({ phase: 'claimed', bond: inbound, redialDue: false })
+  })
+
+  it.each(['InvalidProof', 'NotAllowed', 'Unauthorized'] as const)(
+    'wait after %s for another entry version',
+    (reason) => {
+      const { group, id } = dialled('dialling')
+      group.ends(id, reason)
+      group.names(SMALL)
+      group.send({ type: 'bond.learned', peers: [SMALL] })
+      group.pass(60_000)
+      expect(group.spawned).toHaveLength(1)
+      group.send({
+        type: 'group.catalog',
+        peers: [{ peer: SMALL, addresses: [`memory:${SMALL}`], version: '2', departed: false }],
+      })
+      expect(group.spawned).toHaveLength(2)
+    },
+  )
+
+  it('never follow a departure, until the peer’s entry is back', () => {
+    const { group, id } = dialled('steady')
+    group.ends(id, 'Departed', true)
+    group.send({ type: 'bond.learned', peers: [SMALL] })
+    group.pass(60_000)
+    expect(group.spawned).toHaveLength(1)
+    group.names(SMALL)
+    expect(group.spawned).toHaveLength(2)
+  })
+
+  it('stop when the peer leaves the catalog, also one that waits already', () => {
+    const { group, id } = dialled('dialling')
+    group.ends(id, 'DialFailed')
+    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['a'], version: '2', departed: true }] })
+    group.pass(60_000)
+    expect(group.spawned).toHaveLength(1)
+    expect(group.context.peers).toEqual({})
+  })
+
+  it('stop when the peer leaves the catalog while its bond stands', () => {
+    const { group, id } = dialled('steady')
+    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['a'], version: '2', departed: true }] })
+    expect(group.slot(SMALL)?.phase).toBe('steady')
+    group.ends(id, 'UnexpectedClose', true)
+    group.pass(60_000)
+    expect(group.spawned).toHaveLength(1)
+    expect(group.context.peers).toEqual({})
+  })
+
+  it('are not hurried by news of the peer, but by a new address of it', () => {
+    const { group, id } = dialled('dialling')
+    group.ends(id, 'DialFailed')
+    group.names(SMALL)
+    group.send({ type: 'bond.learned', peers: [SMALL] })
+    expect(group.spawned).toHaveLength(1)
+    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['new'], version: '2', departed: false }] })
+    expect(group.spawned).toHaveLength(2)
+    expect(group.spawned[1]?.input.addresses).toEqual(['new'])
+    group.pass(60_000)
+    expect(group.spawned).toHaveLength(2)
+  })
+
+  it('start from the shortest pause again after 10 s of steady state, not before', () => {
+    for (const [steadyMs, attempt] of [
+      [BOND.redialResetMs - 10, 4],
+      [BOND.redialResetMs, 1],
+    ] as const) {
+      const { group } = dialled('dialling')
+      for (let failed = 0; failed < 3; failed++) {
+        group.ends(group.spawned.at(-1)!.id, 'DialFailed')
+        group.pass(BOND.redialMaxMs)
+      }
+      const { id } = group.spawned.at(-1)!
+      group.claims(id)
+      group.steady(id)
+      group.pass(steadyMs)
+      group.ends(id, 'UnexpectedClose', true)
+      expect(group.slot(SMALL)?.attempt).toBe(attempt)
+    }
+  })
+
+  it('pause with full jitter, 100 ms doubling to 30 s', () => {
+    const seeds = fc.tuple(fc.integer(), fc.integer(), fc.integer(), fc.integer())
+    fc.assert(
+      fc.property(fc.nat(1_000), seeds, (attempt, seed) => {
+        const [delayMs] = redialDelay(attempt, randomFrom(seed as RandomState))
+        return delayMs >= 0 && delayMs < Math.min(BOND.redialMaxMs, BOND.redialMinMs * 2 ** attempt)
+      }),
+    )
+    const drawn = Array.from({ length: 200 }, (_, seed) => redialDelay(9, randomFrom([seed, 0, 0, 0]))[0])
+    expect(Math.min(...drawn)).toBeLessThan(3_000)
+    expect(Math.max(...drawn)).toBeGreaterThan(27_000)
+  })
+})
+
+describe('the claim on a peer', () => {
+  it('is granted to the first, and granted again to its holder', () => {
+    const { group, id } = dialled('claimed')
+    group.claims(id)
+    expect(group.toldTo(id)).toEqual(['bond.granted', 'bond.granted'])
+  })
+
+  it('of a smaller peer’s link takes it from an own dial that is not steady', () => {
+    const { group, id } = dialled('claimed')
+    const inbound = group.accepts(SMALL)
+    group.claims(inbound)
+    expect(group.toldTo(inbound)).toEqual(['bond.granted'])
+    expect(group.toldTo(id)).toEqual(['bond.granted', 'bond.superseded'])
+    expect(group.slot(SMALL)?.bond).toBe(inbound)
+  })
+
+  it('of a larger peer’s link is refused where an own dial holds it', () => {
+    const group = rig()
+    group.names(LARGE)
+    group.claims(group.spawned[0]!.id)
+    const inbound = group.accepts(LARGE)
+    group.claims(inbound)
+    expect(group.toldTo(inbound)).toEqual(['bond.refused'])
+  })
+
+  it.each([SMALL, LARGE])('of an own dial is refused where a link of the peer holds it', (peer) => {
+    const group = rig()
+    const inbound = group.accepts(peer)
+    group.claims(inbound)
+    const second = group.accepts(peer)
+    group.claims(second)
+    group.names(peer)
+    expect(group.toldTo(second)).toEqual(['bond.refused'])
+    expect(group.spawned).toHaveLength(2)
+  })
+
+  it('is never taken from a steady bond', () => {
+    const { group, id } = dialled('steady')
+    const inbound = group.accepts(SMALL)
+    group.claims(inbound)
+    expect(group.toldTo(inbound)).toEqual(['bond.refused'])
+    expect(group.slot(SMALL)?.bond).toBe(id)
+  })
+
+  it('is needed to become steady: one that lost it is not registered', () => {
+    const { group, id } = dialled('claimed')
+    group.claims(group.accepts(SMALL))
+    group.steady(id)
+    expect(group.effects('registerBond')).toEqual([])
+    expect(group.slot(SMALL)?.phase).toBe('claimed')
+  })
+
+  it('is free again when its holder has ended', () => {
+    const { group, id } = dialled('claimed')
+    group.ends(id, 'Timeout')
+    group.told.length = 0
+    const inbound = group.accepts(SMALL)
+    group.claims(inbound)
+    expect(group.toldTo(inbound)).toEqual(['bond.granted'])
+  })
+
+  it('of a bond that has ended meanwhile is ignored', () => {
+    const { group, id } = dialled('dialling')
+    group.ends(id, 'Timeout')
+    group.send({ type: 'bond.claim', bond: id, peer: SMALL, role: 'dialler' })
+    expect(group.slot(SMALL)?.bond).toBeNull()
+  })
+})
+
+describe('a steady bond', () => {
+  it('is registered, told to raft, emitted, and announced to all others', () => {
+    const group = rig()
+    const [small, large] = [group.accepts(SMALL), group.accepts(LARGE)]
+    group.claims(small)
+    group.claims(large)
+    group.steady(small)
+    expect(group.toldTo(small)).toEqual(['bond.granted'])
+    group.steady(large)
+    expect(group.toldTo(small)).toEqual(['bond.granted', 'bond.announce'])
+    expect(group.toldTo(large)).toEqual(['bond.granted'])
+    expect(group.effects('registerBond')).toEqual([
+      { peer: SMALL, bond: small, bondId: BOND_ID },
+      { peer: LARGE, bond: large, bondId: BOND_ID },
+    ])
+    expect(group.effects('tellRaft')).toEqual([
+      { type: 'raft.bondFormed', peer: SMALL },
+      { type: 'raft.bondFormed', peer: LARGE },
+    ])
+    expect(group.emitted).toContainEqual({ type: 'bond.formed', peer: LARGE, bondId: BOND_ID })
+  })
+
+  it.each([
+    ['UnexpectedClose', false],
+    ['Departed', true],
+  ] as const)('that ends %s is taken back once', (reason, departed) => {
+    const { group, id } = dialled('steady')
+    group.ends(id, reason, true)
+    expect(group.effects('unregisterBond')).toEqual([{ peer: SMALL, bond: id, reason }])
+    expect(group.effects('tellRaft').at(-1)).toEqual({ type: 'raft.bondLost', peer: SMALL, departed })
+    expect(group.emitted.at(-1)).toEqual({ type: 'bond.terminated', peer: SMALL, bondId: BOND_ID, reason })
+    expect(group.children).toEqual(['raft', 'machine'])
+  })
+
+  it('that never was is not taken back', () => {
+    const { group, id } = dialled('claimed')
+    group.ends(id, 'Timeout')
+    expect(group.effects('unregisterBond')).toEqual([])
+    expect(group.effects('tellRaft')).toEqual([])
+  })
+
+  it('lifts what was held against the peer', () => {
+    const { group, id } = dialled('dialling')
+    group.ends(id, 'NotAllowed')
+    const inbound = group.accepts(SMALL)
+    group.claims(inbound)
+    group.steady(inbound)
+    group.ends(inbound, 'UnexpectedClose', true)
+    expect(group.slot(SMALL)?.redialDue).toBe(true)
+  })
+})
