@@ -3,8 +3,9 @@
  * `raftMachine.provide()` in `actors/raft.ts`, and to a recorder in tests.
  *
  * Effects are ordered. `persist` numbers each write; a `send` names in `after` the write that must be on disk before it may
- * leave (0: none). A leader's AppendEntries waits for its term, not for its own entries (Thesis §10.2.1); everything else waits for
- * every write before it. The disk's answer comes back as `raft.persisted { number }`.
+ * leave (0: none). A leader's AppendEntries waits for its term, not for its own entries (Thesis §10.2.1); what is asked of
+ * another member (Propose, ReadIndex) and the answer to a read say nothing of this disk and wait for nothing; everything else
+ * waits for every write before it. The disk's answer comes back as `raft.persisted { number }`.
  */
 import type { PeerId } from '../../identity/keys.ts'
 import type { Entry, FormationId, LogIndex, Proposal, RaftMessage, Term } from './messages.ts'

@@ -1,0 +1,88 @@
+/** Client sessions (Thesis §6.3): a command that comes twice is applied once. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { SessionTable } from '../../src/machines/raft/session.ts'
+
+/** Applies a command as a replica does; returns its result, or why there is none. */
+function run(table: SessionTable<string>, session: number, sequence: number, acknowledged = 0, result = `${sequence}`) {
+  const decision = table.decide(session, sequence, acknowledged)
+  if (decision === 'apply') table.record(session, sequence, result)
+  return decision
+}
+
+describe('a session', () => {
+  it('applies a command once, and gives its first result again', () => {
+    const table = new SessionTable<string>()
+    table.open(5, 'n')
+    expect(run(table, 5, 1, 0, 'first')).toBe('apply')
+    expect(run(table, 5, 1, 0, 'second')).toEqual({ cached: 'first' })
+  })
+
+  it('caches also the result undefined', () => {
+    const table = new SessionTable<undefined>()
+    table.open(5, 'n')
+    table.decide(5, 1, 0)
+    table.record(5, 1, undefined)
+    expect(table.decide(5, 1, 0)).toEqual({ cached: undefined })
+  })
+
+  it('takes commands in any order', () => {
+    const table = new SessionTable<string>()
+    table.open(5, 'n')
+    expect([3, 1, 2].map((sequence) => run(table, 5, sequence))).toEqual(['apply', 'apply', 'apply'])
+    expect(run(table, 5, 2)).toEqual({ cached: '2' })
+  })
+
+  it('forgets what was acknowledged, and never applies it again', () => {
+    const table = new SessionTable<string>()
+    table.open(5, 'n')
+    for (const sequence of [1, 2, 3]) run(table, 5, sequence)
+    expect(run(table, 5, 4, 2)).toBe('apply')
+    expect([1, 2, 3].map((sequence) => run(table, 5, sequence))).toEqual(['stale', 'stale', { cached: '3' }])
+  })
+
+  it('never takes its own command for acknowledged, and does not spin when a client jumps ahead', () => {
+    const table = new SessionTable<string>()
+    table.open(5, 'n')
+    run(table, 5, 1)
+    const far = Number.MAX_SAFE_INTEGER
+    expect(run(table, 5, far, far)).toBe('apply')
+    expect(run(table, 5, 1)).toBe('stale')
+  })
+
+  it('that was never opened, or was forgotten, is expired', () => {
+    const table = new SessionTable<string>(2)
+    expect(run(table, 1, 1)).toBe('expired')
+    for (const id of [1, 2]) table.open(id, 'n')
+    run(table, 1, 1)
+    table.open(3, 'n')
+    expect(table.size).toBe(2)
+    expect(run(table, 2, 1)).toBe('expired')
+    expect(run(table, 1, 1)).toEqual({ cached: '1' })
+  })
+
+  it('is decided alike by every member that sees the same log', () => {
+    const step = fc.record({
+      open: fc.boolean(),
+      session: fc.integer({ min: 1, max: 8 }),
+      sequence: fc.integer({ min: 1, max: 5 }),
+      acknowledged: fc.nat({ max: 5 }),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const [one, two] = [new SessionTable<string>(3), new SessionTable<string>(3)]
+        const applied = new Set<string>()
+        steps.forEach(({ open, session, sequence, acknowledged }, at) => {
+          if (open) for (const table of [one, two]) table.open(100 + at, 'n')
+          const id = open ? 100 + at : 100 + (session % (at + 1))
+          const decision = run(one, id, sequence, acknowledged)
+          expect(run(two, id, sequence, acknowledged)).toEqual(decision)
+          if (decision !== 'apply') return
+          expect(applied.has(`${id} ${sequence}`)).toBe(false)
+          applied.add(`${id} ${sequence}`)
+        })
+        expect(one.size).toBeLessThanOrEqual(3)
+      }),
+    )
+  })
+})
