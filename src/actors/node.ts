@@ -88,7 +88,8 @@ export class TesseraNode {
       catalog: this.#catalogView(),
       received: (records) => this.#received(records),
     }
-    const inspection = inspect ? { inspect: inspectorOf(inspect, short(this.id)) } : {}
+    const blind = (error: unknown) => options.warn('Unexpected', `The inspector threw, and is told no more: ${error}`)
+    const inspection = inspect ? { inspect: inspectorOf(inspect, short(this.id), blind) } : {}
     const id = `node:${short(this.id)}`
     this.actor = createActor(this.#bind(), { input: { self: this.id }, id, clock, ...inspection })
     this.listening = this.#running()

@@ -1,97 +1,133 @@
 /**
  * The one place in the actors that knows how XState shows its insides: inspection events and actor ids. XState's next major version
- * changes both, and then this file changes.
+ * changes both, and then this file changes. What is shown of a context or an event is decided in `inspection.ts`.
  *
- * What an inspector sees is small and plain: bytes by their length, long lists by their beginning, no functions, no handles. Session ids
- * carry the node's short id, because XState counts them per process and several nodes may feed one inspector.
+ * Session ids carry the node's short id, because XState counts them per process and several nodes may feed one inspector.
+ *
+ * Clocks tick twenty times a second in every group, and an inspector must not drown in them. So what leads to nothing is left out: an
+ * event after which its actor looks as before, and which made it neither act, nor send, nor spawn. XState's own actions are left
+ * out as well: what they send or spawn shows as an event or an actor of its own, and the rest are timers.
  */
-import type {
-  ActorRefLike,
-  AnyActorLogic,
-  AnyActorScope,
-  AnyEventObject,
-  InputFrom,
-  InspectionEvent,
-  Observer,
-  Snapshot,
-} from 'xstate'
+import type { ActorRefLike, AnyActorLogic, AnyActorScope, InputFrom, InspectionEvent, Observer, Snapshot } from 'xstate'
+import { contextShown, plain } from './inspection.ts'
 
 /** What `createNode({ inspect })` takes: what XState's own `createActor` takes. */
 export type Inspect = Observer<InspectionEvent> | ((event: InspectionEvent) => void)
-
-/** More of a list than this is only counted. */
-const LIST_SHOWN = 16
-const DEPTH_SHOWN = 8
-
-/** A small plain copy of `value`, for eyes only. */
-export function plain(value: unknown, depth = DEPTH_SHOWN): unknown {
-  if (typeof value === 'function' || typeof value === 'symbol') return undefined
-  if (typeof value === 'bigint') return String(value)
-  if (value === null || typeof value !== 'object') return value
-  if (value instanceof Uint8Array) return `<${value.length} bytes>`
-  if (value instanceof Error) return { name: value.name, message: value.message }
-  if ('toJSON' in value && typeof value.toJSON === 'function') return plain(value.toJSON(), depth)
-  if (depth === 0) return '…'
-  if (value instanceof Map || value instanceof Set) return plain([...value], depth)
-  if (Array.isArray(value)) {
-    const shown = value.slice(0, LIST_SHOWN).map((item) => plain(item, depth - 1))
-    return value.length > LIST_SHOWN ? [...shown, `… ${value.length - LIST_SHOWN} more`] : shown
-  }
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item, depth - 1)]))
-}
 
 /** The parts of an actor that inspectors read, XState's private ones among them. */
 interface Inspected extends ActorRefLike {
   readonly id?: string
   readonly src?: unknown
   readonly _parent?: Inspected
-  readonly logic?: { readonly config?: unknown }
+  readonly logic?: { readonly config?: { readonly id?: unknown } }
 }
 
-/** Snapshots of machines only: what a promise or callback holds beside its status is ours to know. */
-const SNAPSHOT_SHOWN = ['status', 'value', 'context', 'tags', 'children', 'error', 'output'] as const
+/** An actor's status, and a machine's state; what a promise or callback holds beside that is ours to know. */
+const SNAPSHOT_SHOWN = ['status', 'value', 'context', 'children', 'error', 'output'] as const
+type Shown = Partial<Record<(typeof SNAPSHOT_SHOWN)[number], unknown>>
 
-function plainSnapshot(snapshot: Snapshot<unknown> | undefined): Snapshot<unknown> {
-  const full = plain(snapshot ?? { status: 'active' }) as Record<string, unknown>
-  return Object.fromEntries(
-    SNAPSHOT_SHOWN.filter((key) => key in full).map((key) => [key, full[key]]),
-  ) as unknown as Snapshot<unknown>
-}
-
-/** Wraps an inspector so that it sees `node`'s actors, small and plain, with ids that are unique among nodes. */
-export function inspectorOf(inspect: Inspect, node: string): (event: InspectionEvent) => void {
+/** Wraps an inspector so that it sees `node`'s actors as above. One that throws is told no more: `failed` hears of it. */
+export function inspectorOf(
+  inspect: Inspect,
+  node: string,
+  failed: (error: unknown) => void,
+): (event: InspectionEvent) => void {
   const tell = typeof inspect === 'function' ? inspect : (event: InspectionEvent) => inspect.next?.(event)
-  const views = new WeakMap<object, Inspected>()
-  const idOf = (sessionId: string) => `${node}/${sessionId}`
+  const inspection = new Inspection(node, tell)
+  let broken = false
+  return (event) => {
+    if (broken) return
+    try {
+      inspection.take(event)
+    } catch (error) {
+      broken = true
+      failed(error)
+    }
+  }
+}
 
-  const viewOf = (actor: Inspected): Inspected => {
-    const known = views.get(actor)
+class Inspection {
+  readonly #node: string
+  readonly #tell: (event: InspectionEvent) => void
+  readonly #views = new WeakMap<object, Inspected>()
+  /** How each actor was last shown. */
+  readonly #looks = new WeakMap<object, string>()
+  /** Not told yet: whether they lead to something is not known before their actor's next snapshot. */
+  #pending: InspectionEvent[] = []
+
+  constructor(node: string, tell: (event: InspectionEvent) => void) {
+    this.#node = node
+    this.#tell = tell
+  }
+
+  take(event: InspectionEvent): void {
+    if (event.type === '@xstate.action' && event.action.type.startsWith('xstate.')) return
+    if (event.type === '@xstate.event' || event.type === '@xstate.microstep') {
+      this.#pending.push(event)
+      return
+    }
+    if (event.type === '@xstate.snapshot' && this.#isNothing(event)) return
+    for (const before of this.#pending) this.#tell(this.#shown(before))
+    this.#pending = []
+    this.#tell(this.#shown(event))
+  }
+
+  /** The actor looks as before, and nothing but its own steps came since its event: both are dropped. */
+  #isNothing({ actorRef, snapshot }: Extract<InspectionEvent, { type: '@xstate.snapshot' }>): boolean {
+    const look = JSON.stringify(snapshotShown(actorRef as Inspected, snapshot))
+    const isSame = this.#looks.get(actorRef) === look
+    this.#looks.set(actorRef, look)
+    const cause = this.#pending.findLastIndex(({ type }) => type === '@xstate.event')
+    const isCause = cause >= 0 && this.#pending.slice(cause).every((step) => step.actorRef === actorRef)
+    if (!isSame || !isCause) return false
+    this.#pending.splice(cause)
+    return true
+  }
+
+  #idOf(sessionId: string): string {
+    return `${this.#node}/${sessionId}`
+  }
+
+  #viewOf(actor: Inspected): Inspected {
+    const known = this.#views.get(actor)
     if (known) return known
     const view = {
       id: actor.id,
-      src: actor.src,
-      sessionId: idOf(actor.sessionId),
+      src: typeof actor.src === 'string' ? actor.src : undefined,
+      sessionId: this.#idOf(actor.sessionId),
       logic: { config: actor.logic?.config },
       send: () => {},
-      getSnapshot: () => plainSnapshot(actor.getSnapshot() as Snapshot<unknown>),
-      ...(actor._parent ? { _parent: viewOf(actor._parent) } : {}),
+      getSnapshot: () => snapshotShown(actor, actor.getSnapshot() as Snapshot<unknown>) as unknown as Snapshot<unknown>,
+      ...(actor._parent ? { _parent: this.#viewOf(actor._parent) } : {}),
     } as Inspected
-    views.set(actor, view)
+    this.#views.set(actor, view)
     return view
   }
 
-  return (event) => {
+  #shown(event: InspectionEvent): InspectionEvent {
+    const actor = event.actorRef as Inspected
     const shown: Record<string, unknown> = {
-      ...event,
-      rootId: idOf(event.rootId),
-      actorRef: viewOf(event.actorRef as Inspected),
+      type: event.type,
+      rootId: this.#idOf(event.rootId),
+      actorRef: this.#viewOf(actor),
     }
-    if ('sourceRef' in event) shown.sourceRef = event.sourceRef ? viewOf(event.sourceRef as Inspected) : undefined
-    if ('event' in event) shown.event = plain(event.event) as AnyEventObject
-    if ('snapshot' in event) shown.snapshot = plainSnapshot(event.snapshot)
+    if ('sourceRef' in event) shown.sourceRef = event.sourceRef && this.#viewOf(event.sourceRef as Inspected)
+    if ('event' in event) shown.event = plain(event.event)
+    if ('snapshot' in event) shown.snapshot = snapshotShown(actor, event.snapshot)
     if ('action' in event) shown.action = plain(event.action)
-    tell(shown as unknown as InspectionEvent)
+    // The transitions of a step are XState's own objects, all of the chart behind them; what they led to is in the snapshot.
+    if ('_transitions' in event) shown._transitions = []
+    return shown as unknown as InspectionEvent
   }
+}
+
+function snapshotShown(actor: Inspected, snapshot: Snapshot<unknown> | undefined): Shown {
+  const full: Shown = snapshot ?? { status: 'active' }
+  const fields = SNAPSHOT_SHOWN.filter((field) => full[field] !== undefined).map((field) => [
+    field,
+    field === 'context' ? contextShown(actor.logic?.config?.id, full.context) : full[field],
+  ])
+  return plain(Object.fromEntries(fields)) as Shown
 }
 
 /** `logic` with its input decided here rather than by whoever spawns it: a chart need not carry what its child is made of. */

@@ -89,6 +89,7 @@ export const bondMachine = bondSetup.createMachine({
               description: 'Step 0: a peer that the tickets refuse is not dialled at all.',
               invoke: {
                 src: 'checkTickets',
+                id: 'checkTickets',
                 input: ({ context: { peer } }) => ({ peer }),
                 onDone: [
                   {
@@ -140,6 +141,7 @@ export const bondMachine = bondSetup.createMachine({
                   description: 'Both catalogs become their union.',
                   invoke: {
                     src: 'syncCatalog',
+                    id: 'syncCatalog',
                     input: ({ context: { peer, addresses } }) => ({ peer, addresses }),
                     onDone: 'pausing',
                     onError: 'pausing',
@@ -193,6 +195,7 @@ export const bondMachine = bondSetup.createMachine({
               description: 'Step 2: tickets, and only then the proof.',
               invoke: {
                 src: 'checkTickets',
+                id: 'checkTickets',
                 input: ({ context: { peer } }) => ({ peer }),
                 onDone: [
                   {
@@ -281,6 +284,7 @@ export const bondMachine = bondSetup.createMachine({
               description: 'Renewed, or no longer allowed.',
               invoke: {
                 src: 'checkTickets',
+                id: 'checkTickets',
                 input: ({ context: { peer } }) => ({ peer }),
                 onDone: [
                   {

@@ -86,6 +86,7 @@ export const nodeMachine = setup({
       description: 'Asks the transport to listen; nothing is announced before the real addresses are known.',
       invoke: {
         src: 'listen',
+        id: 'listen',
         onDone: { target: 'running', actions: assign({ addresses: ({ event }) => event.output }) },
         onError: { target: 'failed', actions: assign({ failure: ({ event }) => String(event.error) }) },
       },
@@ -106,7 +107,7 @@ export const nodeMachine = setup({
     },
     departing: {
       description: 'Peers are told that this node leaves the network; then everything closes.',
-      invoke: { src: 'farewell', onDone: 'stopped', onError: 'stopped' },
+      invoke: { src: 'farewell', id: 'farewell', onDone: 'stopped', onError: 'stopped' },
     },
     stopped: { type: 'final', description: 'Nothing of this node is left.' },
     failed: { type: 'final', description: 'The node could not listen; the failure says why.' },
