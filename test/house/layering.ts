@@ -7,7 +7,7 @@ import { dirname, join, normalize } from 'node:path'
 type Room = 'machines' | 'actors' | 'transport' | 'identity' | 'cli' | 'testing' | 'root'
 
 /** Which rooms each room may import values from. Types may also come from the rooms named in TYPES. */
-const VALUES: Record<Room, readonly Room[]> = {
+export const VALUES: Record<Room, readonly Room[]> = {
   identity: ['identity', 'root'],
   machines: ['machines', 'root'],
   transport: ['transport', 'identity', 'root'],
@@ -17,7 +17,7 @@ const VALUES: Record<Room, readonly Room[]> = {
   root: ['root'],
 }
 /** `transport/codec.ts` must know the shape of the messages it carries, so transport may name types of machines. */
-const TYPES: Partial<Record<Room, readonly Room[]>> = { machines: ['identity'], transport: ['machines'] }
+export const TYPES: Partial<Record<Room, readonly Room[]>> = { machines: ['identity'], transport: ['machines'] }
 
 /** Packages that the pure core may use. */
 const PURE_PACKAGES = ['xstate', '@xstate/store']
