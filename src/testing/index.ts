@@ -1,3 +1,13 @@
 /** `tessera/testing`: time and network as inputs, for tests of your own. */
 export { createMemoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from '../transport/memory.ts'
+export {
+  checkLinearizability,
+  formatHistory,
+  type HistoryOp,
+  type HistoryOutcome,
+  type LinearizabilityOptions,
+  type LinearizabilityVerdict,
+  type LinearizabilityViolation,
+  parseHistory,
+} from './linearizability.ts'
 export { SimulatedClock, settle } from './simulated-clock.ts'
