@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * The `tessera` command. Each subcommand loads what it needs and no more, so that the supervisor of a demo forks
  * its processes at once.
