@@ -33,16 +33,28 @@ const SAMPLES: Record<string, readonly AnyEventObject[]> = {
   'bond.bondFormed': [{ type: 'bond.bondFormed', peer: THIRD }],
 }
 
+const SYNC = 'bond.handshake.dialling.syncing'
+/** The way round to the next attempt. */
+const SYNCING: readonly AnyEventObject[] = [
+  { type: 'link.opened', bondId: BOND_ID },
+  { type: 'link.closed', reason: 'UnknownPeer', byPeer: true },
+  { type: `xstate.done.actor.0.${SYNC}.asking`, output: undefined },
+  { type: `xstate.after.beforeDialAgain.${SYNC}.pausing` },
+]
 const TICK = 'xstate.after.tick.bond.steady.liveness.listening'
+
+const types = (snapshot: SnapshotFrom<typeof bondMachine>) =>
+  new Set(getNextTransitions(snapshot).map(({ eventType }) => eventType as string))
 
 /**
  * All that may happen in a state: one sample or more of each event its transitions name. Between the first miss and the last but one
- * nothing new can, so there only time goes on.
+ * nothing new can, so there only time goes on; the same holds from the second sync with a peer that does not know us.
  */
 function eventsOf(snapshot: SnapshotFrom<typeof bondMachine>): AnyEventObject[] {
+  const { syncAttempts, wasSteady } = snapshot.context
+  if (!wasSteady && syncAttempts > 1) return SYNCING.filter(({ type }) => types(snapshot).has(type))
   if (snapshot.context.missed > 1 && snapshot.context.missed < BOND.missedMax - 1) return [{ type: TICK }]
-  const types = new Set(getNextTransitions(snapshot).map(({ eventType }) => eventType as string))
-  return [...types].flatMap((type) => {
+  return [...types(snapshot)].flatMap((type) => {
     if (type === '') return []
     if (!type.startsWith('xstate.done.actor')) return SAMPLES[type] ?? [{ type }]
     if (type.includes('syncing')) return [{ type, output: undefined }]
@@ -57,16 +69,18 @@ const INPUTS: Record<string, BondInput> = {
   stray: { ...ACCEPTOR, group: null },
 }
 
-/** Two snapshots are one state of the model where the chart could not tell them apart. */
+/** Two snapshots, each with the event that led there, are one state of the model where the chart could not tell them apart. */
+function stateOf({ value, status, context }: SnapshotFrom<typeof bondMachine>, event?: AnyEventObject): string {
+  const { missed, quietMs, heard, syncAttempts, proven, entryDue, reason, wasSteady } = context
+  const now = wasSteady ? [missed, quietMs > 0, heard] : [syncAttempts, proven, entryDue]
+  return JSON.stringify([value, status, now, reason, event?.type])
+}
+
 function pathsOf(input: BondInput) {
   return getShortestPaths(inert, {
     input,
     events: (snapshot) => eventsOf(snapshot) as never,
-    serializeState: (
-      { value, status, context: { missed, quietMs, heard, syncAttempts, proven, entryDue, reason } },
-      event,
-    ) =>
-      JSON.stringify([value, status, missed, quietMs > 0, heard, syncAttempts, proven, entryDue, reason, event?.type]),
+    serializeState: stateOf,
     stopWhen: ({ status }) => status !== 'active',
   })
 }

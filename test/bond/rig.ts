@@ -90,8 +90,15 @@ export interface Rig {
 
 const createBond = () => createActor(bondMachine, { input: DIALLER })
 
+/** As Node's own timers: a delay that does not fit into 31 bits fires at once. */
+class NodeLikeClock extends SimulatedClock {
+  override setTimeout(callback: () => void, delayMs: number): number {
+    return super.setTimeout(callback, delayMs > 0x7fff_ffff ? 1 : delayMs)
+  }
+}
+
 export function rig(input: BondInput, answers: Partial<Asked> = {}): Rig {
-  const clock = new SimulatedClock()
+  const clock = new NodeLikeClock()
   const news: Rig['news'] = []
   const told: Rig['told'] = []
   const asked: Asked = { tickets: FOREVER, catalog: undefined, ...answers }

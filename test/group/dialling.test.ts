@@ -172,6 +172,14 @@ describe('redials', () => {
     expect(group.context.peers).toEqual({})
   })
 
+  it('leave no timer behind when they are called off', () => {
+    const { group, id } = dialled('dialling')
+    group.ends(id, 'DialFailed')
+    expect(group.clock.pending).toBe(1)
+    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['a'], version: '2', departed: true }] })
+    expect(group.clock.pending).toBe(0)
+  })
+
   it('stop when the peer leaves the catalog while its bond stands', () => {
     const { group, id } = dialled('steady')
     group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['a'], version: '2', departed: true }] })
@@ -212,6 +220,27 @@ describe('redials', () => {
       group.ends(id, 'UnexpectedClose', true)
       expect(group.slot(SMALL)?.attempt).toBe(attempt)
     }
+  })
+
+  it('count the 10 s of each bond by themselves', () => {
+    const { group } = dialled('dialling')
+    for (let bonds = 0; bonds < 2; bonds++) {
+      const { id } = group.spawned.at(-1)!
+      group.claims(id)
+      group.steady(id)
+      group.pass(BOND.redialResetMs - 1_000)
+      group.ends(id, 'UnexpectedClose', true)
+      group.pass(BOND.redialMinMs * 2)
+    }
+    expect(group.slot(SMALL)?.attempt).toBe(2)
+  })
+
+  it('follow the bond that stood, not a link that was refused beside it', () => {
+    const { group, id } = dialled('steady')
+    group.ends(group.accepts(SMALL), 'NotAllowed')
+    group.ends(group.accepts(SMALL), 'Departed')
+    group.ends(id, 'UnexpectedClose', true)
+    expect(group.slot(SMALL)?.redialDue).toBe(true)
   })
 
   it('pause with full jitter, 100 ms doubling to 30 s', () => {

@@ -96,7 +96,7 @@ describe('fault 5: both dial at once, and a link is lost', () => {
           const cared = standing[side] !== null || pair.redialsDue()[side] || pair.bondsAlive()[side]! > 0
           expect(cared).toBe(true)
         }
-        pair.settle(15_000)
+        pair.settle(8_000)
         expectOneBond(pair)
       },
     )
@@ -112,7 +112,7 @@ describe('fault 5: both dial at once, and a link is lost', () => {
           if (choices.length > 0) pair.take(choices[pick % choices.length]!)
           if (pick % 7 === 0) pair.clock.increment(pick % 2_500)
         }
-        pair.settle(60_000)
+        pair.settle(20_000)
         expectOneBond(pair)
         pair.stop()
       }),

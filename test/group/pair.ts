@@ -117,8 +117,8 @@ export class Pair {
 
   /** Lets time pass, delivering at once whatever comes up and keeping what stands alive. */
   settle(ms: number): void {
-    for (let passed = 0; passed < ms; passed += 50) {
-      this.clock.increment(50)
+    for (let passed = 0; passed < ms; passed += 100) {
+      this.clock.increment(100)
       for (let [choice] = this.#calm(); choice; [choice] = this.#calm()) this.take(choice)
       for (const { cut, ends } of this.#wires) {
         if (!cut && ends.every(({ tell }) => tell)) for (const { tell } of ends) tell?.({ type: 'bond.heard' })

@@ -50,8 +50,31 @@ export function recordingGroup(note: (told: Told) => void, spawned: (id: string,
   })
 }
 
+/** Simulated time that knows how many timers are set: an actor that has nothing to wait for leaves none. */
+class CountingClock extends SimulatedClock {
+  readonly #set = new Set<number>()
+
+  get pending(): number {
+    return this.#set.size
+  }
+
+  override setTimeout(callback: () => void, delayMs: number): number {
+    const id: number = super.setTimeout(() => {
+      this.#set.delete(id)
+      callback()
+    }, delayMs)
+    this.#set.add(id)
+    return id
+  }
+
+  override clearTimeout(id: number): void {
+    this.#set.delete(id)
+    super.clearTimeout(id)
+  }
+}
+
 export function rig(input: GroupInput = INPUT) {
-  const clock = new SimulatedClock()
+  const clock = new CountingClock()
   const told: Told[] = []
   const spawned: { id: string; input: BondInput }[] = []
   const emitted: GroupEmitted[] = []
