@@ -1,0 +1,67 @@
+/**
+ * What LMDB leaves to others on the way to the medium.
+ *
+ * - Names: LMDB flushes the files it makes, never the folders that name them, and a file without a name is lost.
+ * - macOS: there `O_DSYNC`, which LMDB's last write of each transaction relies on, ends in the drive's cache. Only
+ *   `F_FULLFSYNC` goes further (fsync(2) of macOS), and that is what Node's `fsync` does.
+ */
+import { closeSync, fsync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** The drive under one file. */
+export class Drive {
+  readonly #file: number | null
+
+  constructor(path: string) {
+    this.#file = process.platform === 'darwin' ? openSync(path, 'r') : null
+  }
+
+  /** What was written to the file with `O_DSYNC` is on the medium. */
+  async flush(): Promise<void> {
+    const file = this.#file
+    if (file === null) return
+    await new Promise<void>((resolve, reject) => fsync(file, (error) => (error ? reject(error) : resolve())))
+  }
+
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file)
+  }
+}
+
+/** A file that is there whole or not at all. Its folder is still to be synced. */
+export function writeFileDurably(path: string, content: string): void {
+  const beside = `${path}.new`
+  const file = openSync(beside, 'w', 0o600)
+  try {
+    writeSync(file, content)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(beside, path)
+}
+
+/** The names in each folder from `folder` up to `top`. Windows cannot open folders, and needs no such step. */
+export function syncFolders(folder: string, top: string): void {
+  if (process.platform === 'win32') return
+  for (let each = folder; ; each = dirname(each)) {
+    syncFolder(each)
+    if (each === top || each === dirname(each)) return
+  }
+}
+
+function syncFolder(path: string): void {
+  let folder: number
+  try {
+    folder = openSync(path, 'r')
+  } catch (error) {
+    // A folder one may only pass through is a system's, not one that was just made.
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return
+    throw error
+  }
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}

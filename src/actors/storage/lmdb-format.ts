@@ -1,0 +1,160 @@
+/**
+ * What a store holds, byte by byte.
+ *
+ *   <path>/<group>/<member>/header     one line: format version, group, member
+ *                           lease/     who may write (lmdb-lease.ts)
+ *                           log/       the LMDB environment, one unnamed database:
+ *
+ *   key                      value, each behind a CRC-32 of key and value
+ *   01                       the header line again: this log belongs to that header
+ *   02                       HardState, as CBOR
+ *   10 + index (8 bytes BE)  the entry, as on the wire
+ *
+ * 03 to 0f and 20 to ff are free, for what a snapshot, its chunks and the session table will need. A store with keys this version
+ * does not know must have another format number, so that an old version refuses it rather than loses half of it.
+ *
+ * The header is written last when a store is made, and a log is renamed into place complete, so a crash on the way leaves
+ * something that is finished or begun anew; whatever has a header and does not read is damaged.
+ */
+import { crc32 } from 'node:zlib'
+import Type from 'typebox'
+import type { GroupId } from '../../identity/digest.ts'
+import type { PeerId } from '../../identity/keys.ts'
+import { WIRE } from '../../limits.ts'
+import type { Formation, HardState } from '../../machines/raft/effects.ts'
+import type { Entry, FormationId, Term } from '../../machines/raft/messages.ts'
+import { readMessage } from '../../transport/cbor.ts'
+import { decodeEntry } from '../../transport/codec.ts'
+import { checker, type Field, field, hex, list, nullable, record, uint, written } from '../../transport/wire-fields.ts'
+import { damage, refusal } from './lmdb-environment.ts'
+import type { Persisted } from './storage.ts'
+
+export const FORMAT_VERSION = 1
+
+const KEY = { header: 0x01, hardState: 0x02, entry: 0x10 } as const
+const CRC_BYTES = 4
+const HEADER = /^tessera\.store:(\d+) group:([0-9a-f]{64}) member:([0-9a-f]{64})\n$/
+
+export const HEADER_KEY = Uint8Array.of(KEY.header)
+export const HARD_STATE_KEY = Uint8Array.of(KEY.hardState)
+
+export function entryKey(index: number): Uint8Array {
+  const key = new Uint8Array(9)
+  key[0] = KEY.entry
+  new DataView(key.buffer).setBigUint64(1, BigInt(index))
+  return key
+}
+
+export function headerOf(group: GroupId, self: PeerId): string {
+  return `tessera.store:${FORMAT_VERSION} group:${group} member:${self}\n`
+}
+
+/** Throws `StorageFailed` unless `header` is that of this group's and member's store, in a format this version reads. */
+export function checkHeader(header: string, group: GroupId, self: PeerId): void {
+  const [, version, storeGroup, member] = HEADER.exec(header) ?? []
+  const number = version ?? /^tessera\.store:(\d+)/.exec(header)?.[1]
+  if (number !== undefined && Number(number) !== FORMAT_VERSION) {
+    const todo = Number(number) > FORMAT_VERSION ? 'use the version of tessera that wrote it' : 'it is no longer read'
+    throw refusal(`The store has format ${number}, this version reads format ${FORMAT_VERSION}: ${todo}.`)
+  }
+  if (version === undefined) throw damage('its header is not one')
+  if (storeGroup !== group) {
+    throw refusal(`The store belongs to group ${storeGroup}, not to ${group}: give each group its own folder.`)
+  }
+  if (member !== self) {
+    throw refusal(`The store belongs to member ${member}, not to ${self}: use that identity, or another folder.`)
+  }
+}
+
+/** The value as it is kept: what changes on the disk, or stands under another key, is noticed. */
+export function sealed(key: Uint8Array, value: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(CRC_BYTES + value.length)
+  bytes.set(value, CRC_BYTES)
+  new DataView(bytes.buffer).setUint32(0, crc32(value, crc32(key)))
+  return bytes
+}
+
+/** A copy, because what LMDB hands out is its own memory. */
+function unsealed(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  if (bytes.length < CRC_BYTES) throw damage('a value is too short')
+  const value = new Uint8Array(bytes.subarray(CRC_BYTES))
+  const crc = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
+  if (crc32(value, crc32(key)) !== crc) throw damage('a value does not match its checksum')
+  return value
+}
+
+const STATUS = ['none', 'accepted', 'formed'] as const
+const statusField: Field<Formation['status']> = field(
+  Type.Integer({ minimum: 0, maximum: STATUS.length - 1 }),
+  (writer, value) => writer.uint(STATUS.indexOf(value)),
+  (wire) => STATUS[wire]!,
+)
+const formationId = hex<FormationId>(16)
+const hardState = record<HardState>({
+  term: uint<Term>(),
+  votedFor: nullable(hex<PeerId>(32)),
+  formation: record<Formation>({
+    status: statusField,
+    id: nullable(formationId),
+    voters: list(hex<PeerId>(32), WIRE.messageItemsMax),
+    refused: list(formationId, WIRE.messageItemsMax),
+  }),
+})
+const checkHardState = checker('HardState', hardState.schema, [])
+
+export function encodeHardState(value: HardState): Uint8Array {
+  return written((writer) => hardState.write(writer, value))
+}
+
+function decodeHardState(bytes: Uint8Array): HardState {
+  const wire = readMessage(bytes)
+  checkHardState(wire)
+  return hardState.read(wire)
+}
+
+const FORGOTTEN: HardState = {
+  term: 0 as Term,
+  votedFor: null,
+  formation: { status: 'none', id: null, voters: [], refused: [] },
+}
+
+/** All records of a log, in key order. Throws `StorageFailed` unless they are a whole log that belongs to `header`. */
+export function readPersisted(
+  records: Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>,
+  header: string,
+): Persisted | null {
+  let found = false
+  let state: HardState | null = null
+  const entries: Entry[] = []
+  for (const { key, value } of records) {
+    const bytes = unsealed(key, value)
+    if (key[0] === KEY.entry) readEntry(key, bytes, entries)
+    else if (same(key, HARD_STATE_KEY)) state = decoded('the hard state', () => decodeHardState(bytes))
+    else if (same(key, HEADER_KEY)) found = same(bytes, Buffer.from(header))
+    else throw damage('it has a record of an unknown kind')
+  }
+  if (!found) throw damage('its log does not belong to its header')
+  return state === null && entries.length === 0 ? null : { hardState: state ?? FORGOTTEN, entries }
+}
+
+/** Raft §5.3: indexes without a gap, terms that never fall. */
+function readEntry(key: Uint8Array, bytes: Uint8Array, entries: Entry[]): void {
+  const index = entries.length + 1
+  if (!same(key, entryKey(index))) throw damage(`entry ${index} is missing from the log`)
+  const entry = decoded(`entry ${index}`, () => decodeEntry(bytes))
+  if (entry.term < (entries.at(-1)?.term ?? 0))
+    throw damage(`entry ${index} is of an older term than the one before it`)
+  entries.push(entry)
+}
+
+function decoded<T>(what: string, decode: () => T): T {
+  try {
+    return decode()
+  } catch (cause) {
+    throw damage(`${what} does not decode`, cause)
+  }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}

@@ -1,0 +1,93 @@
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import { afterEach, describe, expect, it } from 'vitest'
+import { lmdb } from '../../src/actors/storage/lmdb.ts'
+import { checkPages } from '../../src/actors/storage/lmdb-pages.ts'
+import type { Persisted } from '../../src/actors/storage/storage.ts'
+import { describeStorage } from './conformance.ts'
+import { ALICE, after, BOB, command, digested, Folders, GROUP, hardState, persist, written } from './samples.ts'
+
+const folders = new Folders()
+afterEach(() => folders.remove())
+
+describeStorage('lmdb', true, () => ({ storage: lmdb(folders.make()), remove: () => folders.remove() }))
+
+/** Transactions the store's log has seen: LMDB counts them, and syncs once for each. */
+const transactions = (folder: string): number => checkPages(join(folder, GROUP, ALICE, 'log', 'data.mdb'))
+
+describe('lmdb', () => {
+  it('commits what waits together in one transaction with one sync', async () => {
+    const folder = folders.make()
+    const store = lmdb(folder).open(GROUP, ALICE)
+    const before = transactions(folder)
+    const writes = Array.from({ length: 500 }, (_, i) => persist(i + 1, i + 1, [command(1, i)], hardState(i)))
+    await Promise.all(writes.map((write) => written(store, write)))
+    expect(transactions(folder)).toBe(before + 1)
+
+    // The first is under way while the others come: they wait, and go together.
+    const answers: number[] = []
+    const first = written(store, persist(501, 501, [command(1, 501)]))
+    await Promise.resolve()
+    await Promise.resolve()
+    const rest = [502, 503, 504].map((i) => written(store, persist(i, i, [command(1, i)])).then(() => answers.push(i)))
+    await Promise.all([first, ...rest])
+    expect(answers).toEqual([502, 503, 504])
+    expect(transactions(folder)).toBe(before + 3)
+    await store.close()
+  })
+
+  it('touches the disk only when a store is opened', () => {
+    const nowhere = join(folders.make(), 'not', 'there')
+    expect(lmdb(nowhere).durable).toBe(true)
+    expect(() => lmdb('')).toThrow(/path of a folder/)
+  })
+
+  it('holds what a plain array holds, whatever is written and however often it is reopened', async () => {
+    const entry = fc.record({ bump: fc.nat(2), salt: fc.nat(1_000), bytes: fc.oneof(fc.nat(60), fc.nat(9_000)) })
+    const one = fc.record({
+      from: fc.double({ min: 0, max: 1, noNaN: true }),
+      entries: fc.array(entry, { maxLength: 12 }),
+      hard: fc.boolean(),
+      alone: fc.boolean(),
+      reopen: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 12 }), async (steps) => {
+        const storage = lmdb(folders.make())
+        let store = storage.open(GROUP, ALICE)
+        let oracle: Persisted | null = null
+        let number = 0
+        const answers: Promise<unknown>[] = []
+        for (const { from, entries, hard, alone, reopen } of steps) {
+          const kept: Persisted['entries'] = oracle?.entries ?? []
+          const index = 1 + Math.floor(from * (kept.length + 0.999))
+          let term: number = kept[index - 2]?.term ?? 1
+          const more = entries.map(({ bump, salt, bytes }) => {
+            term += bump
+            return command(term, salt, bytes)
+          })
+          const write = persist(++number, index, more, hard ? hardState(number, BOB) : null)
+          answers.push(written(store, write))
+          oracle = hard || kept.length + more.length > 0 || oracle ? after(oracle, write) : null
+          if (alone || reopen) await answers.at(-1)
+          if (!reopen) continue
+          await store.close()
+          store = storage.open(GROUP, ALICE)
+          expect(digested(store.persisted)).toEqual(digested(meaning(oracle)))
+        }
+        expect((await Promise.all(answers)).every((answer) => answer === null)).toBe(true)
+        await store.close()
+        const last = storage.open(GROUP, ALICE)
+        expect(digested(last.persisted)).toEqual(digested(meaning(oracle)))
+        await last.close()
+        folders.remove()
+      }),
+      { numRuns: 25 },
+    )
+  })
+})
+
+/** A store without a term and without entries is a fresh one. */
+function meaning(oracle: Persisted | null): Persisted | null {
+  return oracle && oracle.entries.length === 0 && oracle.hardState.term === 0 ? null : oracle
+}

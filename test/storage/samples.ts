@@ -1,0 +1,105 @@
+/** Writes, and a deliberately dumb store to compare with: a plain array that is cut and continued. */
+import { hash } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Persisted, RaftStore } from '../../src/actors/storage/storage.ts'
+import { digest } from '../../src/identity/digest.ts'
+import type { PeerId } from '../../src/identity/keys.ts'
+import type { HardState, Persist } from '../../src/machines/raft/effects.ts'
+import type { Entry, FormationId, LogIndex, Term } from '../../src/machines/raft/messages.ts'
+import { encodeEntry } from '../../src/transport/codec.ts'
+
+export const GROUP = digest('a group')
+export const OTHER_GROUP = digest('another group')
+export const ALICE = digest('alice') as string as PeerId
+export const BOB = digest('bob') as string as PeerId
+
+export function hardState(term: number, votedFor: PeerId | null = null): HardState {
+  const id = 'f0'.repeat(16) as FormationId
+  const refused = ['0f'.repeat(16) as FormationId]
+  return { term: term as Term, votedFor, formation: { status: 'formed', id, voters: [ALICE, BOB], refused } }
+}
+
+/** A command whose bytes depend on all of its place, term and salt. */
+export function command(term: number, salt: number, bytes = 12): Entry {
+  return {
+    kind: 'command',
+    term: term as Term,
+    timeMs: salt,
+    session: 1,
+    sequence: salt,
+    acknowledged: 0,
+    command: Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + salt * 7 + term) & 0xff),
+  }
+}
+
+/** One entry of each kind, and of each of several sizes, some of which take pages of their own. */
+export function entriesOfAllKinds(): Entry[] {
+  const head = { term: 1 as Term, timeMs: 5 }
+  return [
+    { ...head, kind: 'configuration', configuration: { voters: [ALICE, BOB], learners: [] } },
+    { ...head, kind: 'noop' },
+    { ...head, kind: 'session', nonce: 'a nonce' },
+    ...[0, 1, 1_900, 2_100, 4_096, 70_000, 1024 * 1024].map((bytes, i) => command(2, i, bytes)),
+  ]
+}
+
+export function persist(
+  number: number,
+  from: number,
+  entries: readonly Entry[],
+  state: HardState | null = null,
+): Persist {
+  return { number, hardState: state, from: from as LogIndex, entries }
+}
+
+/** What a store must hold after `write`. */
+export function after(before: Persisted | null, { hardState: state, from, entries }: Persist): Persisted {
+  const forgotten: HardState = {
+    term: 0 as Term,
+    votedFor: null,
+    formation: { status: 'none', id: null, voters: [], refused: [] },
+  }
+  return {
+    hardState: state ?? before?.hardState ?? forgotten,
+    entries: [...(before?.entries ?? []).slice(0, from - 1), ...entries],
+  }
+}
+
+/** The same in short, because a runner compares large byte arrays slowly: each entry by its hash. */
+export function digested(persisted: Persisted | null) {
+  if (persisted === null) return null
+  const entries = persisted.entries.map((entry) => hash('sha256', encodeEntry(entry)))
+  return { hardState: persisted.hardState, entries }
+}
+
+/** Resolves with what `done` was given. */
+export function written(store: RaftStore, write: Persist): Promise<unknown> {
+  return new Promise((resolve) => store.write(write, resolve))
+}
+
+/** Folders that are gone after the test that asked for them. */
+export class Folders {
+  readonly #made: string[] = []
+
+  make(): string {
+    const folder = mkdtempSync(join(tmpdir(), 'tessera-storage-'))
+    this.#made.push(folder)
+    return folder
+  }
+
+  remove(): void {
+    for (const folder of this.#made.splice(0)) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Every file under `folder` with the hash of its bytes; leases apart, which say who looks and not what is kept. */
+export function contentsOf(folder: string): Record<string, string> {
+  const contents: Record<string, string> = {}
+  for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(file.parentPath, file.name)
+    if (file.isFile() && !path.includes('/lease/')) contents[path] = hash('sha256', readFileSync(path))
+  }
+  return contents
+}
