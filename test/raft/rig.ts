@@ -1,7 +1,6 @@
 /** One member whose peers are played by the test: what it hears is said by hand, what it does is recorded. */
 import { type Actor, createActor } from 'xstate'
 import { RAFT_TIMING } from '../../src/limits.ts'
-import type { Effect } from '../../src/machines/raft/context.ts'
 import type { Apply, Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
 import { eventOf } from '../../src/machines/raft/events.ts'
 import { type RaftContext, type RaftInput, raftMachine } from '../../src/machines/raft/machine.ts'
@@ -14,6 +13,7 @@ import type {
   RaftMessage,
   Term,
 } from '../../src/machines/raft/messages.ts'
+import type { Effect } from '../../src/machines/raft/step.ts'
 import { command, type Name, nameOf, peerId } from './cluster.ts'
 
 export const GROUP = 'f'.padEnd(32, '0') as FormationId

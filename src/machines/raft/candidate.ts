@@ -4,21 +4,12 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT_TIMING } from '../../limits.ts'
-import {
-  chain,
-  drawn,
-  type Effect,
-  otherVoters,
-  type RaftContext,
-  type Step,
-  sendTo,
-  withFreshTimeout,
-  writeHardState,
-} from './context.ts'
+import { drawn, otherVoters, type RaftContext, update, withFreshTimeout } from './context.ts'
 import type { EventNamed, RaftEvent } from './events.ts'
 import { loseLeader } from './follower.ts'
 import type { PreVote, RequestVote, Term } from './messages.ts'
 import { isLost, isMajority, isWon } from './quorum.ts'
+import { chain, type Effect, type Step, sendTo, writeHardState } from './step.ts'
 
 /** Thesis §9.6: would you vote for me in the term after this one? */
 export function askPreVotes(context: RaftContext): Step {
@@ -32,7 +23,7 @@ function preVoteOf({ term, log }: RaftContext): PreVote {
 /** Raft §5.2: a new term, a vote for oneself, both on disk before anyone is asked. */
 export function campaign(context: RaftContext, event: RaftEvent): Step {
   const transfer = event.type === 'raft.timeoutNow'
-  const next = { ...context, term: (context.term + 1) as Term, votedFor: context.self }
+  const next = update(context, { term: (context.term + 1) as Term, votedFor: context.self })
   return chain(writeHardState(next), loseLeader, startCount, (counting) => [
     counting,
     request(counting, voteRequestOf(counting, transfer), otherVoters(counting)),
@@ -44,7 +35,7 @@ function voteRequestOf({ term, log }: RaftContext, transfer: boolean): RequestVo
 }
 
 function startCount(context: RaftContext): Step {
-  return [withFreshTimeout({ ...context, votes: new Map([[context.self, true]]) }), []]
+  return [withFreshTimeout(update(context, { votes: new Map([[context.self, true]]) })), []]
 }
 
 function request(context: RaftContext, message: PreVote | RequestVote, to: readonly PeerId[]): Effect[] {
@@ -77,7 +68,7 @@ export function countVote(
 }
 
 function counted(context: RaftContext, from: PeerId, granted: boolean): RaftContext {
-  return { ...context, votes: new Map(context.votes).set(from, granted) }
+  return update(context, { votes: new Map(context.votes).set(from, granted) })
 }
 
 export function hasWon({ configuration, votes }: RaftContext): boolean {
@@ -101,5 +92,5 @@ export function isSplit({ self, configuration, votes, peers }: RaftContext): boo
  */
 export function retrySoon(context: RaftContext): Step {
   const [pauseMs, next] = drawn(context, RAFT_TIMING.hintPauseMinMs, context.timing.electionJitterMs)
-  return [{ ...withFreshTimeout(next), electionDeadlineMs: next.nowMs + pauseMs }, []]
+  return [update(withFreshTimeout(next), { electionDeadlineMs: next.nowMs + pauseMs }), []]
 }

@@ -1,17 +1,14 @@
 /**
- * The state of one member and the form of every rule over it. A rule is a function from context (and event) to a `Step`:
- * the next context and the effects, in order. `chain` puts rules one after the other. Nothing here is ever changed in place.
- *
- * `writes` is how persist-before-send is kept (Thesis §10.2.1): each write has a number, every send names the number it
- * waits for, and a leader counts its own entries only up to `durableIndex`.
+ * The state of one member, as plain values: what Raft figure 2 lists, and what this project adds to it. Nothing here is ever
+ * changed in place.
  */
 import type { PeerId } from '../../identity/keys.ts'
 import type { RaftTiming } from '../../limits.ts'
 import { nextBetween, type RandomState, randomFrom } from '../random.ts'
-import { afterCommit, afterWrite, type Configurations, isVoter, latest, othersThan } from './configuration.ts'
-import type { Apply, Formation, HardState, Persist, Respond, Send } from './effects.ts'
+import { afterWrite, type Configurations, isVoter, latest, othersThan } from './configuration.ts'
+import type { Formation, HardState } from './effects.ts'
 import { Log } from './log.ts'
-import type { Configuration, Entry, FormationId, LogIndex, RaftMessage, Term } from './messages.ts'
+import type { Configuration, Entry, FormationId, LogIndex, Term } from './messages.ts'
 import type { Progress } from './progress.ts'
 
 export interface RaftInput {
@@ -110,34 +107,6 @@ export interface RaftContext {
   readonly transfer: { readonly to: PeerId; readonly deadlineMs: number; readonly asked: boolean } | null
 }
 
-export type Effect =
-  | { readonly type: 'persist'; readonly params: Persist }
-  | { readonly type: 'send'; readonly params: Send }
-  | { readonly type: 'apply'; readonly params: Apply }
-  | { readonly type: 'respond'; readonly params: Respond }
-
-export type Step = readonly [RaftContext, readonly Effect[]]
-export type Rule = (context: RaftContext) => Step
-
-const NO_EFFECTS: readonly Effect[] = []
-
-/** Only the context changes. */
-export function stay(context: RaftContext): Step {
-  return [context, NO_EFFECTS]
-}
-
-/** Each rule on what the one before left. */
-export function chain([context, effects]: Step, ...rules: readonly Rule[]): Step {
-  let current = context
-  let all = effects
-  for (const rule of rules) {
-    const [next, more] = rule(current)
-    current = next
-    if (more.length > 0) all = all.length > 0 ? [...all, ...more] : more
-  }
-  return [current, all]
-}
-
 export const NEVER_MS = Number.POSITIVE_INFINITY
 export const LONG_AGO_MS = Number.NEGATIVE_INFINITY
 const UNFORMED: Formation = { status: 'none', id: null, voters: [], refused: [] }
@@ -186,6 +155,49 @@ function acceptedAtStart(self: PeerId, { status, voters }: Formation): ReadonlyS
   return new Set(status === 'accepted' ? [self, voters[0]!] : [])
 }
 
+/**
+ * `{ ...context, ...changes }`, but ten times as fast: a literal compiles to plain loads and stores, and every event copies
+ * the context several times.
+ */
+export function update(context: RaftContext, changes: Partial<RaftContext>): RaftContext {
+  return Object.assign(copyOf(context), changes)
+}
+
+function copyOf(context: RaftContext): RaftContext {
+  return {
+    self: context.self,
+    foundingVoters: context.foundingVoters,
+    timing: context.timing,
+    nowMs: context.nowMs,
+    random: context.random,
+    peers: context.peers,
+    introduceDueMs: context.introduceDueMs,
+    rivals: context.rivals,
+    formation: context.formation,
+    founding: context.founding,
+    term: context.term,
+    votedFor: context.votedFor,
+    leader: context.leader,
+    leaderHeardMs: context.leaderHeardMs,
+    log: context.log,
+    commitIndex: context.commitIndex,
+    appliedIndex: context.appliedIndex,
+    configuration: context.configuration,
+    configurations: context.configurations,
+    writes: context.writes,
+    electionTimeoutMs: context.electionTimeoutMs,
+    electionDeadlineMs: context.electionDeadlineMs,
+    votes: context.votes,
+    answeredRound: context.answeredRound,
+    reads: context.reads,
+    progress: context.progress,
+    round: context.round,
+    heartbeatDueMs: context.heartbeatDueMs,
+    uncommittedBytes: context.uncommittedBytes,
+    transfer: context.transfer,
+  }
+}
+
 /** The earliest moment at which a tick is due before the next regular one; `NEVER_MS` where nothing waits. */
 export function nextDeadlineMs(context: RaftContext): number {
   const { electionDeadlineMs, heartbeatDueMs, founding, nowMs } = context
@@ -196,32 +208,21 @@ export function nextDeadlineMs(context: RaftContext): number {
 /** A random moment between two durations from now. */
 export function drawn(context: RaftContext, minMs: number, maxMs: number): [number, RaftContext] {
   const [value, random] = nextBetween(context.random, minMs, maxMs)
-  return [value, { ...context, random }]
+  return [value, update(context, { random })]
 }
 
 /** Raft §5.2: wait for a leader, for a time drawn anew. A member without a vote waits for ever. */
 export function withFreshTimeout(context: RaftContext): RaftContext {
   const { electionTimeoutMs, electionJitterMs } = context.timing
   const [timeout, next] = drawn(context, electionTimeoutMs, electionTimeoutMs + electionJitterMs)
-  return withDeadline({ ...next, electionTimeoutMs: timeout })
+  return withDeadline(update(next, { electionTimeoutMs: timeout }))
 }
 
 /** The same timeout from now on. */
 export function withDeadline(context: RaftContext): RaftContext {
   const { configuration, self, nowMs, electionTimeoutMs } = context
   const electionDeadlineMs = isVoter(configuration, self) ? nowMs + electionTimeoutMs : NEVER_MS
-  return { ...context, electionDeadlineMs }
-}
-
-/** One message to peers we are bonded with; to nobody is no effect. */
-export function sendTo(context: RaftContext, to: readonly PeerId[], message: RaftMessage, after: number): Effect[] {
-  const bonded = to.filter((peer) => context.peers.has(peer))
-  return bonded.length === 0 ? [] : [{ type: 'send', params: { to: bonded, message, after } }]
-}
-
-/** A message that must not leave before everything this member has decided is on disk. */
-export function reply(context: RaftContext, to: PeerId, message: RaftMessage): Effect[] {
-  return sendTo(context, [to], message, context.writes.issued)
+  return update(context, { electionDeadlineMs })
 }
 
 export function otherVoters(context: RaftContext): PeerId[] {
@@ -230,54 +231,4 @@ export function otherVoters(context: RaftContext): PeerId[] {
 
 export function otherMembers(context: RaftContext): PeerId[] {
   return othersThan(context.configuration, context.self)
-}
-
-/** Raft figure 2, persistent state: term, vote and formation to disk. */
-export function writeHardState(context: RaftContext): Step {
-  return write(context, true, (context.log.lastIndex + 1) as LogIndex, [])
-}
-
-/** The log becomes `log`: written from `from` on with `entries`. The configuration follows it (Raft §6). */
-export function writeEntries(context: RaftContext, log: Log, from: LogIndex, entries: readonly Entry[]): Step {
-  const configurations = afterWrite(context.configurations, from, entries)
-  const next = { ...context, log, configurations, configuration: latest(configurations) }
-  return write(next, false, from, entries)
-}
-
-/** Term, vote, formation and entries in one write. */
-export function write(context: RaftContext, hard: boolean, from: LogIndex, entries: readonly Entry[]): Step {
-  const { writes, log } = context
-  const number = writes.issued + 1
-  const cut = (from - 1) as LogIndex
-  const pending = writes.pending.map((one) => (one.lastIndex > cut ? { ...one, lastIndex: cut } : one))
-  const next: Writes = {
-    issued: number,
-    hardState: hard ? number : writes.hardState,
-    durableIndex: Math.min(writes.durableIndex, cut) as LogIndex,
-    pending: [...pending, { number, lastIndex: log.lastIndex }],
-  }
-  const { term, votedFor, formation } = context
-  const hardState = hard ? { term, votedFor, formation } : null
-  return [{ ...context, writes: next }, [{ type: 'persist', params: { number, hardState, from, entries } }]]
-}
-
-/** The disk answered for every write up to `number`. */
-export function onPersisted(context: RaftContext, number: number): RaftContext {
-  const { writes } = context
-  const done = writes.pending.findLast((one) => one.number <= number)
-  if (done === undefined) return context
-  const pending = writes.pending.filter((one) => one.number > number)
-  return { ...context, writes: { ...writes, durableIndex: done.lastIndex, pending } }
-}
-
-/** Raft §5.3: entries up to `commitIndex` are committed; hand them on in order, once. */
-export function commitUpTo(context: RaftContext, commitIndex: LogIndex): Step {
-  if (commitIndex <= context.commitIndex) return stay(context)
-  const from = (context.appliedIndex + 1) as LogIndex
-  const entries = context.log.between(from, commitIndex)
-  const configurations = afterCommit(context.configurations, commitIndex)
-  return [
-    { ...context, commitIndex, appliedIndex: commitIndex, configurations },
-    [{ type: 'apply', params: { from, entries } }],
-  ]
 }

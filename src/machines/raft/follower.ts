@@ -8,37 +8,23 @@
 import { assert } from '../../errors.ts'
 import { RAFT_TIMING } from '../../limits.ts'
 import { isVoter } from './configuration.ts'
-import {
-  chain,
-  commitUpTo,
-  drawn,
-  type Effect,
-  LONG_AGO_MS,
-  type RaftContext,
-  reply,
-  type Step,
-  sendTo,
-  stay,
-  withDeadline,
-  withFreshTimeout,
-  writeEntries,
-  writeHardState,
-} from './context.ts'
+import { drawn, LONG_AGO_MS, type RaftContext, update, withDeadline, withFreshTimeout } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import type { AppendEntries, LogIndex, Proposal } from './messages.ts'
 import { loseForwarded } from './read-index.ts'
+import { chain, commitUpTo, type Effect, reply, type Step, sendTo, stay, writeEntries, writeHardState } from './step.ts'
 import { newerTerm } from './voting.ts'
 
 /** Raft §5.1: a newer term makes a follower of everyone, without a vote given in it yet. */
 export function adoptTerm(context: RaftContext, event: MessageEvent): Step {
-  const next = { ...context, term: newerTerm(event), votedFor: null }
+  const next = update(context, { term: newerTerm(event), votedFor: null })
   return chain(writeHardState(next), loseLeader, awaitLeader)
 }
 
 /** No leader is known: reads asked of the old one are lost. */
 export function loseLeader(context: RaftContext): Step {
   const [next, effects] = loseForwarded(context)
-  return [{ ...next, leader: null, leaderHeardMs: LONG_AGO_MS, answeredRound: 0, votes: new Map() }, effects]
+  return [update(next, { leader: null, leaderHeardMs: LONG_AGO_MS, answeredRound: 0, votes: new Map() }), effects]
 }
 
 /** Raft §5.2: wait an election timeout, drawn anew. */
@@ -68,7 +54,7 @@ export function onAppendEntries(context: RaftContext, { from, message }: EventNa
 
 function hearLeader(context: RaftContext, from: EventNamed<'raft.appendEntries'>['from']): Step {
   const [next, effects] = context.leader === from ? stay(context) : loseLeader(context)
-  return [withDeadline({ ...next, leader: from, leaderHeardMs: next.nowMs }), effects]
+  return [withDeadline(update(next, { leader: from, leaderHeardMs: next.nowMs })), effects]
 }
 
 /** §5.3: entries that conflict are cut, with all that follow; those that are there already stay. */
@@ -90,7 +76,7 @@ function answer(context: RaftContext, from: MessageEvent['from'], message: Appen
   if (entries.length === 0 && round === context.answeredRound) return stay(context)
   const matchIndex = (prevIndex + entries.length) as LogIndex
   const response = { type: 'AppendEntriesResponse', term: context.term, matchIndex, round } as const
-  return [{ ...context, answeredRound: round }, reply(context, from, response)]
+  return [update(context, { answeredRound: round }), reply(context, from, response)]
 }
 
 /** §5.3, end: tell where to look next: the last of our entries whose term is not past the one that was asked for. */
@@ -107,7 +93,7 @@ export function onLeaderLost(context: RaftContext): Step {
   return chain(loseLeader(context), (next) => {
     if (!isVoter(next.configuration, next.self)) return stay(next)
     const [pauseMs, drew] = drawn(next, RAFT_TIMING.hintPauseMinMs, RAFT_TIMING.hintPauseMaxMs)
-    return stay({ ...drew, electionDeadlineMs: drew.nowMs + pauseMs })
+    return stay(update(drew, { electionDeadlineMs: drew.nowMs + pauseMs }))
   })
 }
 

@@ -20,19 +20,7 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { nextHex } from '../random.ts'
-import {
-  chain,
-  drawn,
-  type Effect,
-  type RaftContext,
-  reply,
-  type Step,
-  sendTo,
-  stay,
-  withFreshTimeout,
-  write,
-  writeHardState,
-} from './context.ts'
+import { drawn, type RaftContext, update, withFreshTimeout } from './context.ts'
 import type { EventNamed } from './events.ts'
 import type {
   ConfigurationEntry,
@@ -43,6 +31,7 @@ import type {
   LogIndex,
   Term,
 } from './messages.ts'
+import { chain, type Effect, reply, type Step, sendTo, stay, write, writeHardState } from './step.ts'
 
 const FORMATION_ID_BYTES = 16
 const FIRST_INDEX = 1 as LogIndex
@@ -82,14 +71,14 @@ export function mayPropose(context: RaftContext): boolean {
 export function propose(context: RaftContext): Step {
   const voters = candidateVoters(context) ?? [context.self]
   const [id, random] = nextHex(context.random, FORMATION_ID_BYTES)
-  return accept({ ...context, random }, { formation: id as FormationId, voters })
+  return accept(update(context, { random }), { formation: id as FormationId, voters })
 }
 
 /** Bound from here on. Whoever knows of a proposal may spread it: that it exists proves that its first voter accepted. */
 function accept(context: RaftContext, { formation: id, voters }: Offer): Step {
   const formation = { ...context.formation, status: 'accepted' as const, id, voters }
   const founding = { ...context.founding, accepted: new Set([context.self, voters[0]!]), againMs: nextTry(context) }
-  return chain(writeHardState({ ...context, formation, founding }), tellVoters)
+  return chain(writeHardState(update(context, { formation, founding })), tellVoters)
 }
 
 function nextTry({ nowMs, timing }: RaftContext): number {
@@ -137,7 +126,7 @@ function decide(context: RaftContext, offer: Offer): Step {
 
 function refuse(context: RaftContext, offer: Offer): Step {
   const refused = [...context.formation.refused, offer.formation]
-  const [next, effects] = writeHardState({ ...context, formation: { ...context.formation, refused } })
+  const [next, effects] = writeHardState(update(context, { formation: { ...context.formation, refused } }))
   return [next, [...effects, ...sendTo(next, offer.voters, answerTo(offer, false), next.writes.issued)]]
 }
 
@@ -157,7 +146,7 @@ export function onFormationAnswer(context: RaftContext, event: EventNamed<'raft.
 
 function withAccepted(context: RaftContext, peer: PeerId): RaftContext {
   const accepted = new Set(context.founding.accepted).add(peer)
-  return { ...context, founding: { ...context.founding, accepted } }
+  return update(context, { founding: { ...context.founding, accepted } })
 }
 
 /** The proposal is dead: free again, after a pause that two rival proposers draw differently. */
@@ -167,7 +156,7 @@ function release(context: RaftContext): Step {
   const { refused, id } = context.formation
   const formation = { status: 'none' as const, id: null, voters: [], refused: id === null ? refused : [...refused, id] }
   const founding = { ...next.founding, accepted: new Set<PeerId>(), againMs: next.nowMs + pauseMs }
-  return writeHardState({ ...next, formation, founding })
+  return writeHardState(update(next, { formation, founding }))
 }
 
 /** Everyone answered, and everyone accepted. */
@@ -178,7 +167,7 @@ export function allAccepted({ formation, founding }: RaftContext): boolean {
 /** Answers may be lost: tell again, each heartbeat interval. */
 export function onFormingTick(context: RaftContext): Step {
   if (context.formation.status !== 'accepted' || context.nowMs < context.founding.againMs) return stay(context)
-  return tellVoters({ ...context, founding: { ...context.founding, againMs: nextTry(context) } })
+  return tellVoters(update(context, { founding: { ...context.founding, againMs: nextTry(context) } }))
 }
 
 /** A new bond: say what we hold, and what we are bound to if the peer has a part in it. */
@@ -198,15 +187,20 @@ export function form(context: RaftContext): Step {
   }
   const log = context.log.append([entry])
   const configurations = [{ index: FIRST_INDEX, configuration: entry.configuration }]
-  const formed = { ...holding(context, id!), term: FIRST_TERM, log, configurations, configuration: entry.configuration }
+  const formed = update(holding(context, id!), {
+    term: FIRST_TERM,
+    log,
+    configurations,
+    configuration: entry.configuration,
+  })
   const waiting = withFreshTimeout(formed)
-  const hurried = voters[0] === context.self ? { ...waiting, electionDeadlineMs: waiting.nowMs } : waiting
+  const hurried = voters[0] === context.self ? update(waiting, { electionDeadlineMs: waiting.nowMs }) : waiting
   return chain(write(hurried, true, FIRST_INDEX, [entry]), introduceAgain)
 }
 
 /** A member that holds a log refuses every proposal, so the refusals need not be kept. */
 function holding(context: RaftContext, id: FormationId): RaftContext {
-  return { ...context, formation: { status: 'formed', id, voters: [], refused: [] } }
+  return update(context, { formation: { status: 'formed', id, voters: [], refused: [] } })
 }
 
 function introduceAgain(context: RaftContext): Step {

@@ -7,19 +7,7 @@
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
 import { isMember, isVoter, latestIndex, withLearner } from './configuration.ts'
-import {
-  chain,
-  commitUpTo,
-  LONG_AGO_MS,
-  NEVER_MS,
-  otherMembers,
-  otherVoters,
-  type RaftContext,
-  type Step,
-  sendTo,
-  stay,
-  writeEntries,
-} from './context.ts'
+import { LONG_AGO_MS, NEVER_MS, otherMembers, otherVoters, type RaftContext, update } from './context.ts'
 import type { EventNamed } from './events.ts'
 import { refuse } from './follower.ts'
 import { entryBytes } from './log.ts'
@@ -28,13 +16,13 @@ import { heard, isStaleRejection, matched, type Progress, probing, rejected, res
 import { isMajority, reachedByMajority } from './quorum.ts'
 import { hasCommittedInTerm, loseLeaderReads, settleReads } from './read-index.ts'
 import { beginRound, isReachable, replicate } from './replication.ts'
+import { chain, commitUpTo, type Step, sendTo, stay, writeEntries } from './step.ts'
 
 /** Raft §5.2, §8: everyone hears of the new leader with its no-op. */
 export function lead(context: RaftContext): Step {
   const { self, nowMs, timing, log, commitIndex, term } = context
   const progress = new Map(otherMembers(context).map((peer) => [peer, probing(firstNext(context, peer), nowMs)]))
-  const next: RaftContext = {
-    ...context,
+  const next: RaftContext = update(context, {
     leader: self,
     progress,
     votes: new Map(),
@@ -42,7 +30,7 @@ export function lead(context: RaftContext): Step {
     electionDeadlineMs: NEVER_MS,
     heartbeatDueMs: nowMs + timing.heartbeatIntervalMs,
     uncommittedBytes: bytesOf(log.between(commitIndex + 1, log.lastIndex)),
-  }
+  })
   return append(next, [{ kind: 'noop', term, timeMs: nowMs }])
 }
 
@@ -57,7 +45,7 @@ function bytesOf(entries: readonly Entry[]): number {
 
 function append(context: RaftContext, entries: readonly Entry[]): Step {
   const from = (context.log.lastIndex + 1) as LogIndex
-  const next = { ...context, uncommittedBytes: context.uncommittedBytes + bytesOf(entries) }
+  const next = update(context, { uncommittedBytes: context.uncommittedBytes + bytesOf(entries) })
   return chain(writeEntries(next, next.log.append(entries), from, entries), (written) => replicate(written, 'entries'))
 }
 
@@ -91,7 +79,7 @@ export function advanceCommit(context: RaftContext): Step {
   ) as LogIndex
   if (index <= commitIndex || log.termAt(index) !== term) return stay(context)
   const bytes = bytesOf(log.between(commitIndex + 1, index))
-  const next = { ...context, uncommittedBytes: context.uncommittedBytes - bytes }
+  const next = update(context, { uncommittedBytes: context.uncommittedBytes - bytes })
   return chain(commitUpTo(next, index), admitNext, (admitted) => replicate(admitted, 'commit'), settleReads)
 }
 
@@ -114,7 +102,7 @@ export function onAppendEntriesResponse(
 }
 
 function withProgress(context: RaftContext, peer: PeerId, progress: Progress): RaftContext {
-  return { ...context, progress: new Map(context.progress).set(peer, progress) }
+  return update(context, { progress: new Map(context.progress).set(peer, progress) })
 }
 
 /** It answered us, so it holds our log, whatever it said before (or we missed). */
@@ -122,7 +110,7 @@ function asFollower(context: RaftContext, peer: PeerId): RaftContext {
   const { peers, formation } = context
   const known = peers.get(peer)
   if (known === undefined || known.formation === formation.id) return context
-  return { ...context, peers: new Map(peers).set(peer, { ...known, formation: formation.id }) }
+  return update(context, { peers: new Map(peers).set(peer, { ...known, formation: formation.id }) })
 }
 
 /** Its window has room again. */
@@ -182,7 +170,7 @@ export function admitNext(context: RaftContext): Step {
 /** Heartbeats when due (Raft §5.2), and an end to a transfer that takes too long (Thesis §3.10). */
 export function onLeaderTick(context: RaftContext): Step {
   const { transfer, nowMs, heartbeatDueMs } = context
-  const next = transfer !== null && nowMs >= transfer.deadlineMs ? { ...context, transfer: null } : context
+  const next = transfer !== null && nowMs >= transfer.deadlineMs ? update(context, { transfer: null }) : context
   return nowMs >= heartbeatDueMs ? beginRound(next) : stay(next)
 }
 
@@ -201,7 +189,7 @@ export function transferLeadership(context: RaftContext, wanted: PeerId | undefi
   const to = wanted ?? able.sort((a, b) => matchOf(b) - matchOf(a))[0]
   if (to === undefined || !able.includes(to) || !isVoter(context.configuration, to)) return stay(context)
   const deadlineMs = context.nowMs + context.timing.electionTimeoutMs
-  return handOver({ ...context, transfer: { to, deadlineMs, asked: false } })
+  return handOver(update(context, { transfer: { to, deadlineMs, asked: false } }))
 }
 
 /** Once its log is as long as ours it may campaign, and will win. */
@@ -209,7 +197,7 @@ function handOver(context: RaftContext): Step {
   const { transfer, progress, log, term, writes } = context
   if (transfer === null || transfer.asked) return stay(context)
   if (progress.get(transfer.to)?.match !== log.lastIndex) return stay(context)
-  const next = { ...context, transfer: { ...transfer, asked: true } }
+  const next = update(context, { transfer: { ...transfer, asked: true } })
   return [next, sendTo(context, [transfer.to], { type: 'TimeoutNow', term }, writes.hardState)]
 }
 
@@ -217,5 +205,5 @@ function handOver(context: RaftContext): Step {
 export function concede(context: RaftContext): Step {
   const [next, effects] = loseLeaderReads(context)
   const role = { leader: null, progress: new Map(), heartbeatDueMs: NEVER_MS, uncommittedBytes: 0, transfer: null }
-  return [{ ...next, ...role }, effects]
+  return [update(next, { ...role }), effects]
 }

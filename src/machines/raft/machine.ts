@@ -13,7 +13,7 @@
 import { setup } from 'xstate'
 import { assert } from '../../errors.ts'
 import * as candidate from './candidate.ts'
-import { chain, initialContext, onPersisted, type RaftContext, type RaftInput, type Step, stay } from './context.ts'
+import { initialContext, type RaftContext, type RaftInput, update } from './context.ts'
 import type { Apply, Persist, Respond, Send } from './effects.ts'
 import type { EventNamed, MessageEvent, RaftEvent } from './events.ts'
 import * as follower from './follower.ts'
@@ -21,6 +21,7 @@ import * as formation from './formation.ts'
 import * as leader from './leader.ts'
 import * as neighbours from './neighbours.ts'
 import * as readIndex from './read-index.ts'
+import { chain, onPersisted, type Step, stay } from './step.ts'
 import * as voting from './voting.ts'
 
 const base = setup({
@@ -65,7 +66,7 @@ const raft = base.extend({
   actions: {
     // time, disk, neighbours
     tick: on('raft.tick', (context, { nowMs }) =>
-      neighbours.introduceAgain({ ...context, nowMs: Math.max(context.nowMs, nowMs) }),
+      neighbours.introduceAgain(update(context, { nowMs: Math.max(context.nowMs, nowMs) })),
     ),
     notePersisted: on('raft.persisted', (context, { number }) => stay(onPersisted(context, number))),
     greet: on('raft.bondFormed', (context, { peer }) => formation.greet(neighbours.withPeer(context, peer), peer)),

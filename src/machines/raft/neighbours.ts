@@ -3,18 +3,19 @@
  * it says may touch ours, and its presence is told once (SEMANTICS: two groups that formed apart never merge).
  */
 import type { PeerId } from '../../identity/keys.ts'
-import { LONG_AGO_MS, type RaftContext, type Step, sendTo, stay } from './context.ts'
+import { LONG_AGO_MS, type RaftContext, update } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import { introduction, isFormed } from './formation.ts'
+import { type Step, sendTo, stay } from './step.ts'
 
 export function withPeer(context: RaftContext, peer: PeerId): RaftContext {
-  return { ...context, peers: new Map(context.peers).set(peer, { formation: undefined, voters: 0 }) }
+  return update(context, { peers: new Map(context.peers).set(peer, { formation: undefined, voters: 0 }) })
 }
 
 export function withoutPeer(context: RaftContext, peer: PeerId): RaftContext {
   const peers = new Map(context.peers)
   peers.delete(peer)
-  return { ...context, peers }
+  return update(context, { peers })
 }
 
 export function onIntroduce(context: RaftContext, { from, message }: EventNamed<'raft.introduce'>): Step {
@@ -22,11 +23,11 @@ export function onIntroduce(context: RaftContext, { from, message }: EventNamed<
   const peers = new Map(context.peers).set(from, { formation, voters })
   const met = formation !== null && !isFormed(context)
   const founding = met ? { ...context.founding, joinsOnly: true } : context.founding
-  const next = { ...context, peers, founding }
+  const next = update(context, { peers, founding })
   const rival = isFormed(context) && formation !== null && formation !== context.formation.id
   if (!rival || context.rivals.has(from)) return stay(next)
   const news = { type: 'respond', params: { kind: 'rivalGroup', peer: from, formation } } as const
-  return [{ ...next, rivals: new Set(context.rivals).add(from) }, [news]]
+  return [update(next, { rivals: new Set(context.rivals).add(from) }), [news]]
 }
 
 /** Does the sender hold our log? Who answers our AppendEntries does, even if its word for it was lost. */
@@ -48,7 +49,7 @@ export function introduceAgain(context: RaftContext): Step {
   const silent = (peer: PeerId): boolean =>
     nowMs - (progress.get(peer)?.lastContactMs ?? LONG_AGO_MS) >= timing.electionTimeoutMs
   const unsure = leader === self ? [...peers.keys()].filter(silent) : leader === null ? [...peers.keys()] : []
-  const next = { ...context, introduceDueMs: nowMs + timing.electionTimeoutMs }
+  const next = update(context, { introduceDueMs: nowMs + timing.electionTimeoutMs })
   return [next, sendTo(next, unsure, introduction(next), next.writes.issued)]
 }
 

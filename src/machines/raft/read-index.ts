@@ -5,10 +5,11 @@
  * a majority that answers a round begun *after* the read came. Reads that come while a round is under way share the
  * next one. A follower asks its leader for the index, and loses the read when it loses the leader.
  */
-import { chain, type Effect, type RaftContext, type Step, sendTo, stay } from './context.ts'
+import { type RaftContext, update } from './context.ts'
 import type { EventNamed } from './events.ts'
 import { reachedByMajority } from './quorum.ts'
 import { beginRound } from './replication.ts'
+import { chain, type Effect, type Step, sendTo, stay } from './step.ts'
 
 /** Raft §8: only an entry of its own term tells a leader what is committed. */
 export function hasCommittedInTerm({ log, commitIndex, term }: RaftContext): boolean {
@@ -18,7 +19,7 @@ export function hasCommittedInTerm({ log, commitIndex, term }: RaftContext): boo
 /** `from` null: a read of this member. */
 export function askRead(context: RaftContext, id: number, from: EventNamed<'raft.readIndex'>['from'] | null): Step {
   const waiting = [...context.reads.waiting, { id, from }]
-  return settleReads({ ...context, reads: { ...context.reads, waiting } })
+  return settleReads(update(context, { reads: { ...context.reads, waiting } }))
 }
 
 /** Answer what is confirmed, then begin a round for what waits, unless one is still under way. */
@@ -40,7 +41,7 @@ function answerConfirmed(context: RaftContext): Step {
   const ready = reads.confirming.filter((read) => read.round <= confirmed)
   if (ready.length === 0) return stay(context)
   const confirming = reads.confirming.filter((read) => read.round > confirmed)
-  const next = { ...context, reads: { ...reads, confirming } }
+  const next = update(context, { reads: { ...reads, confirming } })
   return [next, ready.flatMap(({ id, from, index }) => readAnswer(next, id, from, index))]
 }
 
@@ -58,7 +59,7 @@ function readAnswer(
 export function loseLeaderReads(context: RaftContext): Step {
   const { waiting, confirming } = context.reads
   const own = [...waiting, ...confirming].filter(({ from }) => from === null)
-  return [{ ...context, reads: { ...context.reads, waiting: [], confirming: [] } }, lost(own)]
+  return [update(context, { reads: { ...context.reads, waiting: [], confirming: [] } }), lost(own)]
 }
 
 /** A follower asks its leader. */
@@ -66,7 +67,7 @@ export function forwardRead(context: RaftContext, id: number): Step {
   const { leader, peers, reads, nowMs } = context
   if (leader === null || !peers.has(leader)) return [context, lost([{ id }])]
   const forwarded = [...reads.forwarded, { id, askedMs: nowMs }]
-  return [{ ...context, reads: { ...reads, forwarded } }, sendTo(context, [leader], { type: 'ReadIndex', id }, 0)]
+  return [update(context, { reads: { ...reads, forwarded } }), sendTo(context, [leader], { type: 'ReadIndex', id }, 0)]
 }
 
 export function onReadIndexResponse(context: RaftContext, event: EventNamed<'raft.readIndexResponse'>): Step {
@@ -75,7 +76,7 @@ export function onReadIndexResponse(context: RaftContext, event: EventNamed<'raf
   if (event.from !== context.leader || !reads.forwarded.some((read) => read.id === id)) return stay(context)
   const forwarded = reads.forwarded.filter((read) => read.id !== id)
   return [
-    { ...context, reads: { ...reads, forwarded } },
+    update(context, { reads: { ...reads, forwarded } }),
     [{ type: 'respond', params: { kind: 'readReady', id, index } }],
   ]
 }
@@ -83,7 +84,7 @@ export function onReadIndexResponse(context: RaftContext, event: EventNamed<'raf
 export function loseForwarded(context: RaftContext): Step {
   const { forwarded } = context.reads
   if (forwarded.length === 0) return stay(context)
-  return [{ ...context, reads: { ...context.reads, forwarded: [] } }, lost(forwarded)]
+  return [update(context, { reads: { ...context.reads, forwarded: [] } }), lost(forwarded)]
 }
 
 /** A question or its answer was dropped on the way: give up after an election timeout. */
@@ -92,7 +93,7 @@ export function expireForwarded(context: RaftContext): Step {
   const isOld = (read: { askedMs: number }): boolean => nowMs - read.askedMs >= timing.electionTimeoutMs
   if (!reads.forwarded.some(isOld)) return stay(context)
   const forwarded = reads.forwarded.filter((read) => !isOld(read))
-  return [{ ...context, reads: { ...reads, forwarded } }, lost(reads.forwarded.filter(isOld))]
+  return [update(context, { reads: { ...reads, forwarded } }), lost(reads.forwarded.filter(isOld))]
 }
 
 export function lost(reads: readonly { readonly id: number }[]): Effect[] {

@@ -5,10 +5,11 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
-import { type Effect, type RaftContext, type Step, sendTo } from './context.ts'
+import { type RaftContext, update } from './context.ts'
 import type { Batch } from './log.ts'
 import type { AppendEntries, LogIndex } from './messages.ts'
 import { maySend, type Progress, sent } from './progress.ts'
+import { type Effect, type Step, sendTo } from './step.ts'
 
 /**
  * Why messages go out. `entries`: there may be some to send. `commit`: the commit index moved and every follower should
@@ -38,7 +39,7 @@ export function replicate(context: RaftContext, occasion: Occasion): Step {
     if (isReachable(context, peer)) progress.set(peer, feed(context, peer, one, occasion, outgoing))
   }
   if (outgoing.size === 0) return [context, []]
-  return [{ ...context, progress }, effectsOf(context, outgoing)]
+  return [update(context, { progress }), effectsOf(context, outgoing)]
 }
 
 function feed(
@@ -98,11 +99,10 @@ export function beginRound(context: RaftContext): Step {
   const round = context.round + 1
   const joins = log.termAt(commitIndex) === term
   const joining = joins ? reads.waiting.map((read) => ({ ...read, index: commitIndex, round })) : []
-  const next = {
-    ...context,
+  const next = update(context, {
     round,
     heartbeatDueMs: nowMs + timing.heartbeatIntervalMs,
     reads: { ...reads, waiting: joins ? [] : reads.waiting, confirming: [...reads.confirming, ...joining] },
-  }
+  })
   return replicate(next, 'heartbeat')
 }

@@ -7,9 +7,10 @@
  */
 import { RAFT_TIMING } from '../../limits.ts'
 import { isMember, isVoter } from './configuration.ts'
-import { chain, type RaftContext, reply, type Step, withDeadline, writeHardState } from './context.ts'
+import { type RaftContext, update, withDeadline } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import type { RaftMessage, RequestVote, Term } from './messages.ts'
+import { chain, reply, type Step, writeHardState } from './step.ts'
 
 type Ballot = Pick<RequestVote, 'term' | 'lastIndex' | 'lastTerm'>
 
@@ -38,7 +39,7 @@ export function onPreVote(context: RaftContext, { from, message }: EventNamed<'r
 
 function afterYou(context: RaftContext): RaftContext {
   const earliestMs = context.nowMs + RAFT_TIMING.hintPauseMaxMs
-  return { ...context, electionDeadlineMs: Math.max(context.electionDeadlineMs, earliestMs) }
+  return update(context, { electionDeadlineMs: Math.max(context.electionDeadlineMs, earliestMs) })
 }
 
 export function grantsVote(context: RaftContext, { from, message }: EventNamed<'raft.requestVote'>): boolean {
@@ -54,7 +55,7 @@ export function onRequestVote(context: RaftContext, event: EventNamed<'raft.requ
     reply(next, event.from, { type: 'RequestVoteResponse', term: next.term, granted }),
   ]
   if (!granted) return answer(context)
-  const voted = withDeadline({ ...context, votedFor: event.from })
+  const voted = withDeadline(update(context, { votedFor: event.from }))
   return context.votedFor === event.from ? answer(voted) : chain(writeHardState(voted), answer)
 }
 

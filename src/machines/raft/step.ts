@@ -1,0 +1,102 @@
+/**
+ * The form of every rule: from context (and event) to a `Step`, the next context and the effects, in order. `chain` puts rules
+ * one after the other. The steps that all roles share are here: to write, to send, to commit.
+ *
+ * `writes` is how persist-before-send is kept (Thesis §10.2.1): each write has a number, every send names the number it
+ * waits for, and a leader counts its own entries only up to `durableIndex`.
+ */
+import type { PeerId } from '../../identity/keys.ts'
+import { afterCommit, afterWrite, latest } from './configuration.ts'
+import { type RaftContext, update, type Writes } from './context.ts'
+import type { Apply, Persist, Respond, Send } from './effects.ts'
+import type { Log } from './log.ts'
+import type { Entry, LogIndex, RaftMessage } from './messages.ts'
+
+export type Effect =
+  | { readonly type: 'persist'; readonly params: Persist }
+  | { readonly type: 'send'; readonly params: Send }
+  | { readonly type: 'apply'; readonly params: Apply }
+  | { readonly type: 'respond'; readonly params: Respond }
+
+export type Step = readonly [RaftContext, readonly Effect[]]
+export type Rule = (context: RaftContext) => Step
+
+const NO_EFFECTS: readonly Effect[] = []
+
+/** Only the context changes. */
+export function stay(context: RaftContext): Step {
+  return [context, NO_EFFECTS]
+}
+
+/** Each rule on what the one before left. */
+export function chain([context, effects]: Step, ...rules: readonly Rule[]): Step {
+  let current = context
+  let all = effects
+  for (const rule of rules) {
+    const [next, more] = rule(current)
+    current = next
+    if (more.length > 0) all = all.length > 0 ? [...all, ...more] : more
+  }
+  return [current, all]
+}
+
+/** One message to peers we are bonded with; to nobody is no effect. */
+export function sendTo(context: RaftContext, to: readonly PeerId[], message: RaftMessage, after: number): Effect[] {
+  const bonded = to.filter((peer) => context.peers.has(peer))
+  return bonded.length === 0 ? [] : [{ type: 'send', params: { to: bonded, message, after } }]
+}
+
+/** A message that must not leave before everything this member has decided is on disk. */
+export function reply(context: RaftContext, to: PeerId, message: RaftMessage): Effect[] {
+  return sendTo(context, [to], message, context.writes.issued)
+}
+
+/** Raft figure 2, persistent state: term, vote and formation to disk. */
+export function writeHardState(context: RaftContext): Step {
+  return write(context, true, (context.log.lastIndex + 1) as LogIndex, [])
+}
+
+/** The log becomes `log`: written from `from` on with `entries`. The configuration follows it (Raft §6). */
+export function writeEntries(context: RaftContext, log: Log, from: LogIndex, entries: readonly Entry[]): Step {
+  const configurations = afterWrite(context.configurations, from, entries)
+  const next = update(context, { log, configurations, configuration: latest(configurations) })
+  return write(next, false, from, entries)
+}
+
+/** Term, vote, formation and entries in one write. */
+export function write(context: RaftContext, hard: boolean, from: LogIndex, entries: readonly Entry[]): Step {
+  const { writes, log } = context
+  const number = writes.issued + 1
+  const cut = (from - 1) as LogIndex
+  const pending = writes.pending.map((one) => (one.lastIndex > cut ? { ...one, lastIndex: cut } : one))
+  const next: Writes = {
+    issued: number,
+    hardState: hard ? number : writes.hardState,
+    durableIndex: Math.min(writes.durableIndex, cut) as LogIndex,
+    pending: [...pending, { number, lastIndex: log.lastIndex }],
+  }
+  const { term, votedFor, formation } = context
+  const hardState = hard ? { term, votedFor, formation } : null
+  return [update(context, { writes: next }), [{ type: 'persist', params: { number, hardState, from, entries } }]]
+}
+
+/** The disk answered for every write up to `number`. */
+export function onPersisted(context: RaftContext, number: number): RaftContext {
+  const { writes } = context
+  const done = writes.pending.findLast((one) => one.number <= number)
+  if (done === undefined) return context
+  const pending = writes.pending.filter((one) => one.number > number)
+  return update(context, { writes: { ...writes, durableIndex: done.lastIndex, pending } })
+}
+
+/** Raft §5.3: entries up to `commitIndex` are committed; hand them on in order, once. */
+export function commitUpTo(context: RaftContext, commitIndex: LogIndex): Step {
+  if (commitIndex <= context.commitIndex) return stay(context)
+  const from = (context.appliedIndex + 1) as LogIndex
+  const entries = context.log.between(from, commitIndex)
+  const configurations = afterCommit(context.configurations, commitIndex)
+  return [
+    update(context, { commitIndex, appliedIndex: commitIndex, configurations }),
+    [{ type: 'apply', params: { from, entries } }],
+  ]
+}
