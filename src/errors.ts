@@ -123,6 +123,11 @@ export class TesseraError extends Error {
   }
 }
 
+/** What a log needs of whatever was thrown. */
+export function traceOf(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+}
+
 /** A protocol assertion, on in production: better stop one member than spread a lie. */
 export function assert(condition: boolean, detail: string): asserts condition {
   if (!condition) throw new TesseraError('ProtocolAssertion', { detail })

@@ -11,6 +11,7 @@ export {
 } from './actors/group-logic.ts'
 export { createNode, type TesseraNode } from './actors/node.ts'
 export type { JoinOptions, NodeOptions } from './actors/options.ts'
+export type { RegistryView } from './actors/registry-view.ts'
 export { memory } from './actors/storage/memory.ts'
 export type { Persisted, RaftStore, Storage } from './actors/storage/storage.ts'
 export type { GroupStatus, Role, WaitOptions, When } from './actors/when.ts'
@@ -32,7 +33,6 @@ export { Identity, type PeerId } from './identity/keys.ts'
 export type { PeerEntry, SignedEntry } from './identity/peer-entry.ts'
 export type { Ticket, TicketGrant, TicketRefusal, TicketValidator } from './identity/ticket.ts'
 export type { RaftTiming } from './limits.ts'
-export type { Registry } from './machines/group/registry.ts'
 export type {
   AnswerOf,
   AnyStateMachine,

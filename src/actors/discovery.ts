@@ -11,7 +11,7 @@ import type { NetworkId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
 import { openEntry, type SignedEntry } from '../identity/peer-entry.ts'
 import { DISCOVERY, WIRE } from '../limits.ts'
-import type { CatalogRecord } from '../machines/discovery/catalog.ts'
+import { type Catalog, type CatalogRecord, held, newerThan, recordOf } from '../machines/discovery/catalog.ts'
 import type { ExchangeTarget } from '../machines/discovery/exchanges.ts'
 import type { DiscoveryMessage, Held } from '../machines/discovery/messages.ts'
 import { decodeDiscovery, encodeDiscovery } from '../transport/codec.ts'
@@ -33,6 +33,19 @@ export interface DiscoveryDeps {
   readonly catalog: CatalogView
   /** Genuine records that others brought. */
   readonly received: (records: readonly CatalogRecord[]) => void
+}
+
+/** What exchanges see of a node's own entry and catalog, as they are whenever asked. */
+export function viewOf(own: () => SignedEntry, catalog: () => Catalog): CatalogView {
+  return {
+    own,
+    held: () => held(catalog()),
+    newerThan: (theirs) => {
+      const { entries, wanted } = newerThan(catalog(), theirs)
+      return { entries: entries.map(({ signed }) => signed), wanted }
+    },
+    entriesOf: (peers) => peers.flatMap((peer) => recordOf(catalog(), peer)?.signed ?? []),
+  }
 }
 
 /** The genuine ones of `entries`. */

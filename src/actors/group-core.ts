@@ -10,7 +10,7 @@
 import { type Atom, createAtom, type ReadonlyAtom } from '@xstate/store'
 import { type ActorRefFrom, fromPromise, fromTransition, sendTo } from 'xstate'
 import type { Clock } from '../clock.ts'
-import type { CloseReason, ErrorCode } from '../errors.ts'
+import { type CloseReason, type ErrorCode, traceOf } from '../errors.ts'
 import type { BondId, GroupId, NetworkId } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import type { PeerId } from '../identity/keys.ts'
@@ -35,6 +35,7 @@ import { Client } from './client.ts'
 import { type RaftActor, raftLogic, Ticker } from './raft.ts'
 import { Reads } from './reads.ts'
 import { Replica } from './replica.ts'
+import { Router } from './router.ts'
 import type { RaftStore } from './storage/storage.ts'
 import { type GroupStatus, type Role, until } from './when.ts'
 import { withInput } from './xstate.ts'
@@ -83,6 +84,7 @@ export class GroupCore {
   readonly client: Client
   readonly reads: Reads
   readonly logic: typeof groupMachine
+  readonly #router: Router<RaftMessage>
   readonly #links = new Map<BondId, Link>()
   readonly #peers = new Map<PeerId, Atom<PeerEntry>>()
   #actor: GroupActor | null = null
@@ -92,7 +94,12 @@ export class GroupCore {
 
   constructor(deps: GroupDeps) {
     this.deps = deps
-    const { clock, nonce } = deps
+    const { clock, nonce, warn } = deps
+    this.#router = new Router({
+      bonds: this.registry,
+      encode: (message) => encodeBond({ type: 'Raft', messages: [message] }),
+      warn,
+    })
     this.replica = new Replica({
       machine: deps.machine,
       onSession: (name, index) => this.client.sessionOpened(name, index),
@@ -134,7 +141,7 @@ export class GroupCore {
     actor.subscribe({
       complete: () => this.#left('NotJoined'),
       error: (error) => {
-        this.deps.warn('ProtocolAssertion', error instanceof Error ? (error.stack ?? error.message) : String(error))
+        this.deps.warn('ProtocolAssertion', traceOf(error))
         this.#left('ProtocolAssertion')
       },
     })
@@ -210,8 +217,9 @@ export class GroupCore {
   }
 
   #transmit({ to, message }: Send): void {
-    const bytes = encodeBond({ type: 'Raft', messages: [message] })
-    for (const peer of to) this.registry.get(peer)?.send(bytes)
+    const [only] = to
+    if (to.length === 1 && only) this.#router.sendTo(only, message)
+    else this.#router.broadcast(message, to)
   }
 
   #deliver(peer: PeerId, messages: readonly RaftMessage[]): void {
@@ -313,7 +321,7 @@ export class GroupCore {
     this.#ticker?.stop()
     this.client.stop(code)
     this.reads.stop(code)
-    for (const [, bond] of this.registry) bond.end('UnexpectedClose')
+    for (const [peer] of this.registry) this.#unregister(peer, 'UnexpectedClose')
     this.status.set({ ...this.status.get(), left: true, leader: null })
     void this.deps.store.close()
   }

@@ -2,7 +2,8 @@
  * `groupLogic`: a joined group as actor logic, for `invoke` and `spawn` in a user's own machine.
  *
  * Input: the options of `join` and the `node`. The group is joined when the actor starts and left when it stops. News is emitted, and sent
- * to the parent as events of the same types, so a chart can react with `on`.
+ * to the parent as events of the same types, so a chart can react with `on`. Where the group cannot be joined, the actor ends with that
+ * error, and the parent hears `xstate.error.actor.<id>`.
  *
  * ```ts
  * const app = setup({ actors: { orders: groupLogic<typeof counter>() } }).createMachine({
@@ -61,6 +62,9 @@ export type GroupLogic<M extends AnyStateMachine> = CallbackActorLogic<
 export function groupLogic<M extends AnyStateMachine>(): GroupLogic<M> {
   return fromCallback<GroupCommand<M>, GroupLogicInput<M>, GroupNews<M>>(({ input, emit, sendBack, receive }) => {
     const { node, ...options } = input
+    if (typeof node?.join !== 'function') {
+      throw new TesseraError('InvalidOption', { detail: 'node: give what createNode made.' })
+    }
     const group = node.join(options as unknown as JoinOptions<M>)
     const tell = (news: GroupNews<M>) => {
       emit(news)

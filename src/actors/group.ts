@@ -2,10 +2,10 @@
  * A joined group as its user holds it. Several handles of one node may share a group; each is left on its own, and the group itself when
  * the last one is. Every call takes `{ signal }`; every rejection is a `TesseraError` with a stable code.
  */
+import { createAtom, type ReadonlyAtom } from '@xstate/store'
 import { TesseraError } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
-import type { Registry } from '../machines/group/registry.ts'
 import type { AnswerOf, AnyStateMachine, CommandOf, QueryOf, ResultOf } from '../machines/state-machine.ts'
 import { encodeValue } from '../transport/codec.ts'
 import { abortable } from './abortable.ts'
@@ -13,6 +13,7 @@ import type { Bond } from './bond-handle.ts'
 import type { ExecuteOptions } from './client.ts'
 import type { GroupActor, GroupCore } from './group-core.ts'
 import type { ReadOptions } from './reads.ts'
+import { RegistryView } from './registry-view.ts'
 import { createWhen, type GroupStatus, type WaitOptions, type When } from './when.ts'
 
 /** A command that was applied: where it stands in the log, and what it returned. */
@@ -43,15 +44,25 @@ export interface Member {
 export class Group<M extends AnyStateMachine = AnyStateMachine> {
   readonly id: GroupId
   readonly when: When
+  /** The steady bonds, in peer-id order; watchable, and `changed()` waits for the next change. */
+  readonly bonds: RegistryView<Bond>
   readonly #core: GroupCore
   readonly #release: () => Promise<void>
+  /** This handle was given up, whatever others do. */
+  readonly #givenUp = createAtom(false)
+  readonly #status: ReadonlyAtom<GroupStatus>
   #left: Promise<void> | null = null
 
   constructor(core: GroupCore, release: () => Promise<void>) {
     this.#core = core
     this.#release = release
     this.id = core.deps.id
-    this.when = createWhen(core.deps.self, core.status)
+    this.#status = createAtom(() => (this.#givenUp.get() ? asLeft(core.status.get()) : core.status.get()))
+    this.when = createWhen(core.deps.self, this.#status)
+    this.bonds = new RegistryView(
+      core.registry,
+      createAtom(() => this.#status.get().left),
+    )
   }
 
   /** The XState actor of the group: its bonds, raft and state machine are its children. */
@@ -70,11 +81,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   }
   /** What this member knows of the group now; small plain data. */
   get status(): GroupStatus {
-    return this.#core.status.get()
-  }
-  /** The steady bonds, in peer-id order; watchable. */
-  get bonds(): Registry<Bond> {
-    return this.#core.registry
+    return this.#status.get()
   }
 
   /** Everyone in the configuration that this member holds. */
@@ -93,7 +100,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
 
   /** Calls back at each change of `status`; returns what ends it. */
   subscribe(watcher: (status: GroupStatus) => void): () => void {
-    const subscription = this.#core.status.subscribe(watcher)
+    const subscription = this.#status.subscribe(watcher)
     return () => subscription.unsubscribe()
   }
 
@@ -136,6 +143,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   /** Gives this handle up; the group itself is left, cleanly, with its last handle. Resolves when that is done. */
   leave({ signal }: WaitOptions = {}): Promise<void> {
     this.#left ??= this.#release()
+    this.#givenUp.set(true)
     return abortable(this.#left, signal)
   }
 
@@ -183,4 +191,9 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
       })
     })
   }
+}
+
+/** What whoever has left sees. */
+function asLeft(status: GroupStatus): GroupStatus {
+  return { ...status, leader: null, left: true }
 }

@@ -5,21 +5,17 @@
  * Lifecycle: `createNode` listens, then resolves -> groups are joined and left -> `stop` leaves them all and closes everything.
  */
 import { type ActorRefFrom, createActor, enqueueActions, fromPromise, type InputFrom, toPromise } from 'xstate'
-import { TesseraError } from '../errors.ts'
+import { TesseraError, traceOf } from '../errors.ts'
 import { type GroupId, type NetworkId, short } from '../identity/digest.ts'
 import { groupId } from '../identity/group-id.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
-import type { BondInput } from '../machines/bond/events.ts'
-import { bondMachine } from '../machines/bond/machine.ts'
 import {
   type Catalog,
   type CatalogRecord,
   emptyCatalog,
-  held,
   isVisible,
   neighbours,
-  newerThan,
   recordOf,
 } from '../machines/discovery/catalog.ts'
 import { discoveryMachine } from '../machines/discovery/machine.ts'
@@ -29,12 +25,14 @@ import { nodeMachine } from '../machines/node/machine.ts'
 import { nextHex, type RandomState, randomFrom } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Endpoint, Link, Listener, Protocol } from '../transport/transport.ts'
-import { type BondDeps, linkLogic } from './bond.ts'
-import { answerDiscovery, type DiscoveryDeps, discoveryExchanges, syncCatalogs, verified } from './discovery.ts'
+import { abortable } from './abortable.ts'
+import { answerDiscovery, type DiscoveryDeps, discoveryExchanges, syncCatalogs, verified, viewOf } from './discovery.ts'
 import { Group } from './group.ts'
 import { type GroupActor, GroupCore, type GroupDeps } from './group-core.ts'
 import { checkedJoinOptions, checkedNodeOptions, type JoinOptions, type NodeOptions } from './options.ts'
 import { OwnEntry } from './own-entry.ts'
+import { strayInput, strayLogic } from './stray.ts'
+import type { WaitOptions } from './when.ts'
 import { inspectorOf, spawnBound } from './xstate.ts'
 
 type CheckedOptions = ReturnType<typeof checkedNodeOptions>
@@ -49,11 +47,21 @@ interface Joined {
 
 const PROTOCOLS: readonly Protocol[] = ['tessera.groups.1', 'tessera.discovery.1']
 
-/** Starts a node; resolves once it listens. Rejects `InvalidOption`, `UnsafeStorage` or `ListenFailed`. */
+/**
+ * Starts a node; resolves once it listens. Rejects `InvalidOption`, `UnsafeStorage`, `ListenFailed`, or `Aborted` where `signal` fires first;
+ * nothing of a node that did not start is left behind.
+ */
 export async function createNode(options: NodeOptions): Promise<TesseraNode> {
-  const node = new TesseraNode(checkedNodeOptions(options))
-  await node.listening
-  return node
+  const checked = checkedNodeOptions(options)
+  if (options.signal?.aborted) throw new TesseraError('Aborted', { cause: options.signal.reason })
+  const node = new TesseraNode(checked)
+  try {
+    await abortable(node.listening, options.signal)
+    return node
+  } catch (error) {
+    void node.stop()
+    throw error
+  }
 }
 
 export class TesseraNode {
@@ -72,6 +80,7 @@ export class TesseraNode {
   readonly #accepted = new Map<number, Link>()
   #nextLink = 1
   #listeners: Listener[] = []
+  #failure: TesseraError | null = null
   #stopped: Promise<void> | null = null
 
   constructor(options: CheckedOptions) {
@@ -85,7 +94,10 @@ export class TesseraNode {
       clock,
       endpoint: this.#endpoint,
       network,
-      catalog: this.#catalogView(),
+      catalog: viewOf(
+        () => this.#own.record.signed,
+        () => this.#catalog,
+      ),
       received: (records) => this.#received(records),
     }
     const blind = (error: unknown) => options.warn('Unexpected', `The inspector threw, and is told no more: ${error}`)
@@ -124,14 +136,20 @@ export class TesseraNode {
     return new Group<M>(joined.core, () => this.#release(joined))
   }
 
-  /** Leaves every group, tells the peers, closes every link and listener. Resolves when nothing is left; never rejects. */
-  stop(): Promise<void> {
-    if (!this.#stopped) {
-      const stopped = () => {}
-      this.#stopped = toPromise(this.actor).then(stopped, stopped)
+  /** Leaves every group, tells the peers, closes every link and listener. Resolves when nothing is left; rejects `Aborted` only. */
+  stop({ signal }: WaitOptions = {}): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return abortable(this.#stopped, signal)
+  }
+
+  async #stop(): Promise<void> {
+    try {
+      await this.listening
       this.actor.send({ type: 'node.stop' })
+      await toPromise(this.actor)
+    } catch {
+      // It did not start, or it failed: `listening` and `warn` have told why, and the endpoint is closed.
     }
-    return this.#stopped
   }
 
   /** Where a node turns up in a log or a snapshot, it shows its names only. */
@@ -146,14 +164,13 @@ export class TesseraNode {
           if (snapshot.matches('running')) resolve()
         },
         complete: () => {
-          const { failure } = this.actor.getSnapshot().context
-          reject(new TesseraError(failure ? 'ListenFailed' : 'NodeStopped', failure ? { detail: failure } : {}))
+          const failure = this.#failure
+          if (!failure) return reject(new TesseraError('NodeStopped'))
+          // Of several addresses some may be listened on already.
+          void this.#endpoint.close().then(() => reject(failure))
         },
         error: (cause) => {
-          this.#options.warn(
-            'ProtocolAssertion',
-            cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
-          )
+          this.#options.warn('ProtocolAssertion', traceOf(cause))
           void this.#endpoint.close()
           reject(new TesseraError('ProtocolAssertion', { cause }))
         },
@@ -168,7 +185,7 @@ export class TesseraNode {
         listen: fromPromise(() => this.#listen()),
         farewell: fromPromise(() => this.#farewell()),
         discovery: this.#discoveryLogic(),
-        stray: bondMachine.provide({ actors: { link: linkLogic(this.#strayDeps()) } }),
+        stray: this.#strayLogic(),
       },
       actions: {
         startDiscovery: enqueueActions(({ enqueue }) => {
@@ -181,7 +198,16 @@ export class TesseraNode {
         }),
         receiveStray: enqueueActions(({ enqueue, event }) => {
           if (event.type !== 'node.strayLink') return
-          enqueue.spawnChild('stray', { id: `stray:${event.linkNumber}`, input: this.#strayInput(event) })
+          const { linkNumber, peer, known } = event
+          const input = strayInput({
+            self: this.id,
+            network: this.network,
+            linkNumber,
+            peer,
+            known,
+            seed: this.#seed(),
+          })
+          enqueue.spawnChild('stray', { id: `stray:${linkNumber}`, input })
         }),
         tellGroupsToLeave: enqueueActions(({ enqueue }) => {
           for (const { core } of this.#groups.values()) enqueue.sendTo(core.actor, { type: 'group.leave' })
@@ -193,8 +219,12 @@ export class TesseraNode {
   async #listen(): Promise<readonly string[]> {
     const { listen, advertise } = this.#options
     for (const address of listen) {
-      const accept = (link: Link) => this.#accept(link)
-      this.#listeners.push(await this.#endpoint.listen(address, PROTOCOLS, accept))
+      try {
+        this.#listeners.push(await this.#endpoint.listen(address, PROTOCOLS, (link) => this.#accept(link)))
+      } catch (cause) {
+        this.#failure = cause instanceof TesseraError ? cause : new TesseraError('ListenFailed', { cause })
+        throw cause
+      }
     }
     this.#own.renew({ addresses: advertise ?? this.addresses })
     return this.addresses
@@ -225,18 +255,6 @@ export class TesseraNode {
     return [random(), random(), random(), random()]
   }
 
-  #catalogView(): DiscoveryDeps['catalog'] {
-    return {
-      own: () => this.#own.record.signed,
-      held: () => held(this.#catalog),
-      newerThan: (theirs) => {
-        const { entries, wanted } = newerThan(this.#catalog, theirs)
-        return { entries: entries.map(({ signed }) => signed), wanted }
-      },
-      entriesOf: (peers) => peers.flatMap((peer) => recordOf(this.#catalog, peer)?.signed ?? []),
-    }
-  }
-
   #discoveryLogic(): typeof discoveryMachine {
     const { sync, announceTo } = discoveryExchanges(this.#exchanges)
     return discoveryMachine.provide({
@@ -246,10 +264,8 @@ export class TesseraNode {
           // Sent rather than called, so that whoever hears of a change finds it in the catalog.
           for (const { core } of this.#groups.values()) {
             for (const { record } of changes) core.entryChanged(record.entry)
-            const event = this.#newsFor(
-              core,
-              changes.map(({ record }) => record),
-            )
+            const records = changes.map(({ record }) => record)
+            const event = this.#newsFor(core, records)
             if (event) enqueue.sendTo(core.actor, event)
           }
         }),
@@ -319,24 +335,11 @@ export class TesseraNode {
     }
   }
 
-  #strayDeps(): BondDeps {
-    const { clock } = this.#options
-    return {
-      clock,
-      endpoint: this.#endpoint,
-      self: this.id,
-      network: this.network,
-      group: null,
-      entries: { ...this.#entries(), bonded: () => [] },
-      accepted: (linkNumber) => this.#take(linkNumber),
-      deliver: () => {},
-      attach: () => {},
-    }
-  }
-
-  #strayInput({ linkNumber, peer, known }: { linkNumber: number; peer: PeerId; known: boolean }): BondInput {
+  #strayLogic(): ReturnType<typeof strayLogic> {
     const { id: self, network } = this
-    return { role: 'acceptor', self, peer, network, group: null, addresses: [], linkNumber, known, seed: this.#seed() }
+    const accepted = (linkNumber: number) => this.#take(linkNumber)
+    const { clock } = this.#options
+    return strayLogic({ clock, endpoint: this.#endpoint, self, network, entries: this.#entries(), accepted })
   }
 
   #groupInput(core: GroupCore): InputFrom<typeof groupMachine> {

@@ -9,7 +9,7 @@ import { digest, type NetworkId } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import { Identity } from '../identity/keys.ts'
 import type { Ticket, TicketValidator } from '../identity/ticket.ts'
-import { RAFT, RAFT_TIMING, type RaftTiming } from '../limits.ts'
+import { IDENTITY, RAFT, RAFT_TIMING, type RaftTiming } from '../limits.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
 import { webSocket } from '../transport/websocket.ts'
@@ -43,6 +43,8 @@ export interface NodeOptions {
   readonly random?: () => number
   /** Told what a person should hear of. Default: `process.emitWarning`. */
   readonly warn?: (code: ErrorCode, detail: string) => void
+  /** Gives up starting. */
+  readonly signal?: AbortSignal
 }
 
 export interface JoinOptions<M extends AnyStateMachine> {
@@ -63,24 +65,72 @@ function refuse(detail: string): never {
   throw new TesseraError('InvalidOption', { detail })
 }
 
-function isAddress(transport: Transport, address: unknown): boolean {
-  return typeof address === 'string' && transport.understands(address)
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+const isName = (value: unknown) => typeof value === 'string' && value !== ''
+
+/** `value` with each of these as a function; undefined stands for the default. */
+function checkMethods(option: string, value: unknown, names: readonly string[], wanted: string): void {
+  if (value === undefined) return
+  if (!isObject(value) || names.some((name) => typeof value[name] !== 'function')) refuse(`${option}: give ${wanted}.`)
+}
+
+function checkFunction(option: string, value: unknown, wanted: string): void {
+  if (value !== undefined && typeof value !== 'function') refuse(`${option}: give ${wanted}.`)
+}
+
+function checkList(
+  option: string,
+  value: unknown,
+  max: number,
+  isItem: (item: unknown) => boolean,
+  what: string,
+): void {
+  if (value === undefined) return
+  if (!Array.isArray(value)) refuse(`${option}: give an array.`)
+  if (value.length > max) refuse(`${option}: at most ${max}.`)
+  const wrong = value.findIndex((item) => !isItem(item))
+  if (wrong >= 0) refuse(`${option}[${wrong}]: ${shown(value[wrong])} is no ${what}.`)
+}
+
+const shown = (value: unknown) =>
+  typeof value === 'string' ? JSON.stringify(value) : `a value of type ${typeof value}`
+
+function isTicket(ticket: unknown): boolean {
+  return isObject(ticket) && isName(ticket.class) && ticket.data instanceof Uint8Array
+}
+
+function isValidator(validator: unknown): boolean {
+  if (!isObject(validator) || typeof validator.validate !== 'function') return false
+  return isName(validator.class) && isName(validator.signature)
+}
+
+function checkParts({ identity, storage, transport, clock, random, warn, inspect, signal }: NodeOptions): void {
+  checkMethods('identity', identity, ['sign'], 'an Identity')
+  checkMethods('storage', storage, ['open'], 'memory(), or a durable storage')
+  checkMethods('transport', transport, ['understands', 'endpoint'], 'webSocket(), or another Transport')
+  checkMethods('clock', clock, ['now', 'setTimeout', 'clearTimeout', 'endOfTurn'], 'a Clock')
+  checkFunction('random', random, 'a function that returns 32 random bits')
+  checkFunction('warn', warn, 'a function of a code and a detail')
+  if (typeof inspect !== 'function') checkMethods('inspect', inspect, ['next'], 'an XState inspector')
+  if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal: give an AbortSignal.')
 }
 
 /** Every default filled in; throws `InvalidOption` or `UnsafeStorage`. */
 export function checkedNodeOptions(options: NodeOptions) {
-  if (typeof options.network !== 'string' || options.network === '')
-    refuse('network: give a name or a 32-byte id in hex.')
-  const transport = options.transport ?? webSocket()
-  const identity = options.identity ?? Identity.ephemeral()
-  const storage = options.storage ?? memory()
+  if (!isObject(options)) refuse('Give an object of options.')
+  if (!isName(options.network)) refuse('network: give a name or a 32-byte id in hex.')
+  checkParts(options)
+  const { transport = webSocket(), identity = Identity.ephemeral(), storage = memory() } = options
   if (identity.kind === 'fixed' && !storage.durable) throw new TesseraError('UnsafeStorage')
   const listen = typeof options.listen === 'string' ? [options.listen] : (options.listen ?? [])
-  const bootstrap = options.bootstrap ?? []
-  for (const [option, addresses] of Object.entries({ listen, bootstrap, advertise: options.advertise ?? [] })) {
-    const wrong = addresses.find((address) => !isAddress(transport, address))
-    if (wrong !== undefined) refuse(`${option}: ${JSON.stringify(wrong)} is no address of this transport.`)
-  }
+  const { bootstrap = [], advertise, tags = [], tickets = [] } = options
+  const isAddress = (address: unknown) => typeof address === 'string' && transport.understands(address)
+  const { addressesMax, tagsMax, ticketsMax } = IDENTITY
+  checkList('listen', listen, addressesMax, isAddress, 'address of this transport')
+  checkList('advertise', advertise, addressesMax, isAddress, 'address of this transport')
+  checkList('bootstrap', bootstrap, Number.POSITIVE_INFINITY, isAddress, 'address of this transport')
+  checkList('tags', tags, tagsMax, isName, 'name')
+  checkList('tickets', tickets, ticketsMax, isTicket, 'ticket { class, data }')
   return {
     network: digest(options.network) as NetworkId,
     transport,
@@ -88,9 +138,9 @@ export function checkedNodeOptions(options: NodeOptions) {
     storage,
     listen,
     bootstrap,
-    advertise: options.advertise,
-    tags: (options.tags ?? []).map((tag) => digest(tag)),
-    tickets: options.tickets ?? [],
+    advertise,
+    tags: tags.map((tag) => digest(tag)),
+    tickets,
     inspect: options.inspect,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
@@ -98,21 +148,28 @@ export function checkedNodeOptions(options: NodeOptions) {
   }
 }
 
-/** Every default filled in; throws `InvalidOption`. */
-export function checkedJoinOptions<M extends AnyStateMachine>(options: JoinOptions<M>) {
-  const { key, machine, voters = 3, validators = [] } = options
-  if (!Number.isInteger(voters) || voters < 0 || voters > RAFT.votersMax)
-    refuse(`voters: a whole number from 0 to ${RAFT.votersMax}.`)
-  if (typeof machine?.apply !== 'function' || typeof machine.query !== 'function')
-    refuse('machine: give a StateMachine.')
-  if (typeof key?.prove !== 'function') refuse('key: give a GroupKey.')
-  const { electionTimeoutMs, electionJitterMs, heartbeatIntervalMs } = { ...RAFT_TIMING, ...options.timing }
-  const timing: RaftTiming = { electionTimeoutMs, electionJitterMs, heartbeatIntervalMs }
-  if (!Object.values(timing).every((ms) => Number.isFinite(ms) && ms > 0)) refuse('timing: positive milliseconds.')
+function checkedTiming(timing: Partial<RaftTiming> | undefined): RaftTiming {
+  const { electionTimeoutMs, electionJitterMs, heartbeatIntervalMs } = { ...RAFT_TIMING, ...timing }
+  const checked: RaftTiming = { electionTimeoutMs, electionJitterMs, heartbeatIntervalMs }
+  if (!Object.values(checked).every((ms) => Number.isFinite(ms) && ms > 0)) refuse('timing: positive milliseconds.')
   if (heartbeatIntervalMs * 2 > electionTimeoutMs) {
     refuse('timing: electionTimeoutMs must be at least twice heartbeatIntervalMs.')
   }
-  return { key, machine, voters, validators, timing }
+  return checked
+}
+
+/** Every default filled in; throws `InvalidOption`. */
+export function checkedJoinOptions<M extends AnyStateMachine>(options: JoinOptions<M>) {
+  if (!isObject(options)) refuse('Give an object of options.')
+  const { key, machine, voters = 3, validators = [] } = options
+  checkMethods('key', key ?? null, ['prove', 'verifyProof', 'fingerprint'], 'a GroupKey')
+  checkMethods('machine', machine ?? null, ['apply', 'query', 'snapshot', 'restore'], 'a StateMachine')
+  if (!isName(machine.id)) refuse('machine.id: give a name.')
+  if (!Number.isSafeInteger(machine.version) || machine.version < 0) refuse('machine.version: give a whole number.')
+  if (!Number.isInteger(voters) || voters < 0 || voters > RAFT.votersMax)
+    refuse(`voters: a whole number from 0 to ${RAFT.votersMax}.`)
+  checkList('validators', validators, IDENTITY.ticketsMax, isValidator, 'ticket validator')
+  return { key, machine, voters, validators, timing: checkedTiming(options.timing) }
 }
 
 function systemRandom(): number {
