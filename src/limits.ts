@@ -23,6 +23,8 @@ export const WIRE = {
   toldBytesMax: 48 * 1024,
   /** What may wait to be sent on one link; past it raft messages are dropped, user messages refused. */
   linkQueueBytesMax: 16 * 1024 * 1024,
+  /** And how many messages: of very small ones, what holds each takes many times its bytes. */
+  linkQueueMessagesMax: 128 * 1024,
   /** What may stand in one socket, already sealed: prompt messages never wait behind more bulk than this. */
   socketBytesMax: 256 * 1024,
   /** Links that are between accept and proof, per node: silence must not hold all slots. */

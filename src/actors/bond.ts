@@ -15,6 +15,7 @@ import { digest } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { SignedEntry } from '../identity/peer-entry.ts'
+import { WIRE } from '../limits.ts'
 import type { LinkCommand, LinkInput, LinkReport } from '../machines/bond/events.ts'
 import type { BondMessage, HandshakeMessage } from '../machines/bond/messages.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
@@ -101,7 +102,7 @@ class BondLink {
       case 'link.ping':
         return this.#send({ type: 'Ping', sentMs: this.#deps.clock.now() })
       case 'link.pong':
-        return this.#send({ type: 'Pong', sentMs: event.sentMs })
+        return this.#pong(this.#link, event.sentMs)
       case 'link.departure':
         return this.#send({ type: 'Departure' })
       case 'link.sendEntry':
@@ -157,6 +158,11 @@ class BondLink {
 
   #send(message: BondMessage): void {
     this.#link?.send(encodeBond(message))
+  }
+
+  /** A peer that has this much on its way to it hears us anyway, or does not read: then its pings must not make more wait. */
+  #pong(link: Link, sentMs: number): void {
+    if (link.queuedBytes < WIRE.socketBytesMax) this.#send({ type: 'Pong', sentMs })
   }
 
   #proof(link: Link, prover: PeerId): Uint8Array {

@@ -43,6 +43,11 @@ export class Channel {
     return this.#writer.messageBytes
   }
 
+  /** How many messages wait to be sealed. */
+  get waitingMessages(): number {
+    return this.#writer.messages
+  }
+
   sharedRandom(label: string): Uint8Array {
     return this.#session.sharedRandom(label)
   }

@@ -34,6 +34,10 @@ class LaneQueue {
   /** Of bodies: what a caller counts. */
   messageBytes = 0
 
+  get messages(): number {
+    return this.#messages.length - this.#head
+  }
+
   push(message: Uint8Array): void {
     this.#messages.push(message)
     this.streamBytes += PREFIX_BYTES + message.length
@@ -95,6 +99,11 @@ export class FrameWriter {
   /** Bytes of messages that wait. */
   get messageBytes(): number {
     return this.#prompt.messageBytes + this.#bulk.messageBytes
+  }
+
+  /** How many messages wait. */
+  get messages(): number {
+    return this.#prompt.messages + this.#bulk.messages
   }
 
   get idle(): boolean {

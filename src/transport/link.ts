@@ -77,7 +77,7 @@ export class ChannelLink implements Link {
   }
 
   send(message: Uint8Array, lane: Lane = 'prompt'): boolean {
-    if (this.#end || this.queuedBytes + message.length > WIRE.linkQueueBytesMax) return false
+    if (this.#end || !this.#fits(message)) return false
     this.#deps.channel.push(message, lane)
     if (!this.#flushWaits) {
       this.#flushWaits = true
@@ -148,6 +148,11 @@ export class ChannelLink implements Link {
     this.#deps.clock.clearTimeout(this.#cutTimer)
     this.#deps.channel.discard()
     this.#resolveDown()
+  }
+
+  #fits({ length }: Uint8Array): boolean {
+    const { waitingMessages } = this.#deps.channel
+    return this.queuedBytes + length <= WIRE.linkQueueBytesMax && waitingMessages < WIRE.linkQueueMessagesMax
   }
 
   /** Bounds what is held for a handler that is not there yet. */

@@ -34,7 +34,7 @@ export interface Link {
   sharedRandom(label: string): Uint8Array
   /**
    * Queues one message; messages of one turn share frames. False where it was not queued: the link is closed or
-   * `queuedBytes` would pass the link's budget.
+   * `queuedBytes`, or the number of waiting messages, would pass the link's budget.
    */
   send(message: Uint8Array, lane?: Lane): boolean
   /** The peer is proven: its messages may now be as large as `WIRE.messageBytesMax`. */

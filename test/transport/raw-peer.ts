@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import type { CloseReason } from '../../src/errors.ts'
 import { crypto } from '../../src/identity/crypto.ts'
+import type { Digest } from '../../src/identity/digest.ts'
 import { Identity } from '../../src/identity/keys.ts'
 import { FRAME_PLAINTEXT_BYTES_MAX, FrameReader, FrameWriter } from '../../src/transport/frame.ts'
 import { NoiseHandshake, type Session } from '../../src/transport/handshake.ts'
@@ -54,8 +55,8 @@ export class RawPeer {
   }
 
   /** Noise XX as dialler; `protocol` is what it puts into the prologue. */
-  async shake({ protocol = GROUPS, identity = this.identity } = {}): Promise<Session> {
-    const settings = { role: 'dialler', protocol, identity, topic: null, expected: null } as const
+  async shake({ protocol = GROUPS, identity = this.identity, topic = null as Digest | null } = {}): Promise<Session> {
+    const settings = { role: 'dialler', protocol, identity, topic, expected: null } as const
     const handshake = new NoiseHandshake(settings, crypto.agreement())
     this.webSocket.send(handshake.start()!)
     const { packet, session } = handshake.receive(await this.packet())
