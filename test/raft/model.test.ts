@@ -113,12 +113,12 @@ type Snapshot = ReturnType<typeof raftMachine.transition>
 
 /** What the chart's guards can tell apart, coarsely: of snapshots that agree in it one is walked. */
 function essence({ value, context }: Snapshot): string {
-  const { term, leader, votes, votedFor, formation, founding, peers, commitIndex } = context
+  const { term, leader, election, votedFor, formation, founding, peers, commitIndex } = context
   const knows = (peer: PeerId): boolean => peers.get(peer)?.formation === formation.id
   const voters = [B, C].filter(knows).length
   if (value === 'failed') return value
   if (typeof value === 'object') return JSON.stringify([value, founding.accepted.size, founding.joinsOnly, voters])
-  const count = [...votes.values()].filter((granted) => !granted).length
+  const count = [...election.votes.values()].filter((granted) => !granted).length
   const role = value === 'leader' ? commitIndex > 1 : [count, leader, votedFor === null]
   return JSON.stringify([value, Math.min(term, TERM_MAX + 1), role, voters, knows(LEARNER)])
 }

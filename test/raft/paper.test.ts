@@ -121,11 +121,11 @@ describe('§5.2 leader election', () => {
   it('a vote postpones the own campaign; a denial does not', () => {
     const rig = new Rig({ log: [1] })
     rig.tick(1_000)
-    const deadline = rig.context.electionDeadlineMs
+    const deadline = rig.context.election.deadlineMs
     rig.hear('b', requestVote(1, 1, 1))
-    expect(rig.context.electionDeadlineMs).toBe(deadline)
+    expect(rig.context.election.deadlineMs).toBe(deadline)
     rig.hear('b', requestVote(1, 2, 1))
-    expect(rig.context.electionDeadlineMs).toBeGreaterThan(deadline)
+    expect(rig.context.election.deadlineMs).toBeGreaterThan(deadline)
   })
 
   it.each([
@@ -148,7 +148,7 @@ describe('§5.2 leader election', () => {
     const rig = new Rig().becomeCandidate()
     for (const peer of ['b', 'c']) rig.hear(peer, voteDenied(2))
     expect(rig.role).toBe('follower')
-    expect(rig.context.electionDeadlineMs - rig.nowMs).toBeGreaterThanOrEqual(RAFT_TIMING.hintPauseMinMs)
+    expect(rig.context.election.deadlineMs - rig.nowMs).toBeGreaterThanOrEqual(RAFT_TIMING.hintPauseMinMs)
     rig.tick(RAFT_TIMING.electionJitterMs)
     expect(rig.role).toBe('preCandidate')
   })
@@ -164,7 +164,7 @@ describe('§5.2 leader election', () => {
     const drawn = new Set<number>()
     for (let times = 0; times < 10; times++) {
       rig.timeOut()
-      drawn.add(rig.context.electionTimeoutMs)
+      drawn.add(rig.context.election.timeoutMs)
     }
     expect(drawn.size).toBe(10)
     const { electionTimeoutMs, electionJitterMs } = RAFT_TIMING
@@ -406,7 +406,7 @@ describe('§6 membership', () => {
     rig.lose('b')
     rig.timeOut()
     expect(rig.role).toBe('follower')
-    expect(rig.context.electionDeadlineMs).toBe(Number.POSITIVE_INFINITY)
+    expect(rig.context.election.deadlineMs).toBe(Number.POSITIVE_INFINITY)
   })
 
   it.each(['l', 'x'])('nobody votes for %s, who has no vote itself, nor adopts its term', (from) => {

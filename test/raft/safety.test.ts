@@ -131,7 +131,7 @@ describe('Raft figure 3', () => {
           cluster.healAll()
           for (const { name: one, alive } of cluster.nodes.values()) if (!alive) cluster.restart(one)
           const leader = cluster.electLeader()
-          cluster.until('the leader takes commands', () => leader.context.transfer === null)
+          cluster.until('the leader takes commands', () => leader.context.election.transfer === null)
           cluster.propose(leader.name, 'at last')
           cluster.until('all applied it', () => cluster.alive.every(({ commands }) => commands.at(-1) === 'at last'))
           checker.check(cluster)

@@ -27,7 +27,7 @@ describe('Thesis §3.10 leadership transfer', () => {
     rig.take()
     rig.send({ type: 'raft.transferLeadership' })
     expect(rig.answer()).toEqual({ type: 'TimeoutNow', term: 2 })
-    expect(rig.context.transfer).toMatchObject({ to: peerId('c') })
+    expect(rig.context.election.transfer).toMatchObject({ to: peerId('c') })
   })
 
   it('waits until the chosen one has caught up', () => {
@@ -48,7 +48,7 @@ describe('Thesis §3.10 leadership transfer', () => {
     expect(rig.responses()).toMatchObject([{ kind: 'refused', code: 'NoLeader' }])
     for (let passed = 0; passed < RAFT_TIMING.electionTimeoutMs; passed += 500) {
       rig.tick(500)
-      for (const peer of ['b', 'c']) rig.hear(peer, matched(2, 2, rig.context.round))
+      for (const peer of ['b', 'c']) rig.hear(peer, matched(2, 2, rig.context.reads.round))
     }
     rig.take()
     rig.propose('y')
@@ -59,7 +59,7 @@ describe('Thesis §3.10 leadership transfer', () => {
   it.each(['a', 'l', 'x'])('never goes to %s, who cannot lead instead', (to) => {
     const rig = new Rig({ learners: ['l'] }).becomeSettledLeader()
     rig.send({ type: 'raft.transferLeadership', to: peerId(to) })
-    expect(rig.context.transfer).toBeNull()
+    expect(rig.context.election.transfer).toBeNull()
   })
 
   it('makes the chosen one campaign at once, without pre-votes, saying why', () => {
@@ -145,7 +145,7 @@ describe('Raft §8, Thesis §6.4 ReadIndex', () => {
     rig.send({ type: 'raft.read', id: 1 })
     rig.hear('b', matched(2, 2, 1))
     expect(rig.responses()).toEqual([])
-    const { round } = rig.context
+    const { round } = rig.context.reads
     rig.hear('c', matched(2, 2, round - 1))
     expect(rig.responses()).toEqual([])
     rig.hear('c', matched(2, 2, round))
@@ -155,7 +155,7 @@ describe('Raft §8, Thesis §6.4 ReadIndex', () => {
   it('reads that come while a round is under way share the next one', () => {
     const rig = new Rig().becomeSettledLeader()
     for (const id of [1, 2, 3]) rig.send({ type: 'raft.read', id })
-    const first = rig.context.round
+    const first = rig.context.reads.round
     expect(rig.sent()).toHaveLength(1)
     rig.hear('b', matched(2, 2, first))
     const effects = rig.take()
@@ -170,7 +170,7 @@ describe('Raft §8, Thesis §6.4 ReadIndex', () => {
   it('the answers of learners confirm nothing', () => {
     const rig = new Rig({ learners: ['l', 'm'] }).becomeSettledLeader()
     rig.send({ type: 'raft.read', id: 1 })
-    for (const peer of ['l', 'm']) rig.hear(peer, matched(2, 2, rig.context.round))
+    for (const peer of ['l', 'm']) rig.hear(peer, matched(2, 2, rig.context.reads.round))
     expect(rig.responses()).toEqual([])
   })
 
@@ -196,7 +196,7 @@ describe('Raft §8, Thesis §6.4 ReadIndex', () => {
     const rig = new Rig().becomeSettledLeader()
     rig.hear('c', { type: 'ReadIndex', id: 5 })
     rig.take()
-    rig.hear('b', matched(2, 2, rig.context.round))
+    rig.hear('b', matched(2, 2, rig.context.reads.round))
     expect(rig.sent()).toMatchObject([{ to: ['c'], message: { type: 'ReadIndexResponse', id: 5, index: 2 } }])
   })
 
@@ -332,7 +332,7 @@ describe('a lost introduction', () => {
     const rig = new Rig().becomeSettledLeader()
     for (let passed = 0; passed < 2 * RAFT_TIMING.electionTimeoutMs; passed += 500) {
       rig.tick(500)
-      rig.hear('b', matched(2, 2, rig.context.round))
+      rig.hear('b', matched(2, 2, rig.context.reads.round))
     }
     const introduced = rig.sent().filter(({ message }) => message.type === 'Introduce')
     expect(new Set(introduced.flatMap(({ to }) => to))).toEqual(new Set(['c']))

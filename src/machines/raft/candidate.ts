@@ -4,7 +4,7 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT_TIMING } from '../../limits.ts'
-import { drawn, otherVoters, type RaftContext, update, withFreshTimeout } from './context.ts'
+import { drawn, otherVoters, type RaftContext, update, withElection, withFreshTimeout } from './context.ts'
 import type { EventNamed, RaftEvent } from './events.ts'
 import { loseLeader } from './follower.ts'
 import type { PreVote, RequestVote, Term } from './messages.ts'
@@ -35,7 +35,7 @@ function voteRequestOf({ term, log }: RaftContext, transfer: boolean): RequestVo
 }
 
 function startCount(context: RaftContext): Step {
-  return [withFreshTimeout(update(context, { votes: new Map([[context.self, true]]) })), []]
+  return [withFreshTimeout(withElection(context, { votes: new Map([[context.self, true]]) })), []]
 }
 
 function request(context: RaftContext, message: PreVote | RequestVote, to: readonly PeerId[]): Effect[] {
@@ -52,7 +52,7 @@ export function askVoteOf(context: RaftContext, { from }: EventNamed<'raft.intro
 }
 
 function mayAsk(context: RaftContext, peer: PeerId): boolean {
-  return otherVoters(context).includes(peer) && !context.votes.has(peer)
+  return otherVoters(context).includes(peer) && !context.election.votes.has(peer)
 }
 
 export function countPreVote(context: RaftContext, { from, message }: EventNamed<'raft.preVoteResponse'>): RaftContext {
@@ -68,21 +68,21 @@ export function countVote(
 }
 
 function counted(context: RaftContext, from: PeerId, granted: boolean): RaftContext {
-  return update(context, { votes: new Map(context.votes).set(from, granted) })
+  return withElection(context, { votes: new Map(context.election.votes).set(from, granted) })
 }
 
-export function hasWon({ configuration, votes }: RaftContext): boolean {
-  return isWon(configuration, votes)
+export function hasWon({ configuration, election }: RaftContext): boolean {
+  return isWon(configuration, election.votes)
 }
 
 /** So many refused that a majority cannot grant any more. */
-export function hasLost({ configuration, votes }: RaftContext): boolean {
-  return isLost(configuration, votes)
+export function hasLost({ configuration, election }: RaftContext): boolean {
+  return isLost(configuration, election.votes)
 }
 
 /** The vote is split: of those that could still grant, no majority is bonded with us. */
-export function isSplit({ self, configuration, votes, peers }: RaftContext): boolean {
-  const mayGrant = (voter: PeerId): boolean => votes.get(voter) ?? (voter === self || peers.has(voter))
+export function isSplit({ self, configuration, election, peers }: RaftContext): boolean {
+  const mayGrant = (voter: PeerId): boolean => election.votes.get(voter) ?? (voter === self || peers.has(voter))
   return !isMajority(configuration, mayGrant)
 }
 
@@ -91,6 +91,6 @@ export function isSplit({ self, configuration, votes, peers }: RaftContext): boo
  * ago: there is no leader to disturb, and a member that is alone never gets here.
  */
 export function retrySoon(context: RaftContext): Step {
-  const [pauseMs, next] = drawn(context, RAFT_TIMING.hintPauseMinMs, context.timing.electionJitterMs)
-  return [update(withFreshTimeout(next), { electionDeadlineMs: next.nowMs + pauseMs }), []]
+  const [pauseMs, next] = drawn(context, RAFT_TIMING.hintPauseMinMs, context.election.timing.electionJitterMs)
+  return [withElection(withFreshTimeout(next), { deadlineMs: next.nowMs + pauseMs }), []]
 }

@@ -28,14 +28,34 @@ export interface Neighbour {
   readonly voters: number
 }
 
-/** The state of forming the first configuration; of no meaning once formed. */
+/** Forming the first configuration, and telling others who we are. */
 export interface Founding {
+  /** How many voters this member would form a group with; 0: it only joins. */
+  readonly voters: number
   /** Who is known to have accepted the proposal this member is bound to. */
   readonly accepted: ReadonlySet<PeerId>
   /** When to tell the voters again, or to propose again after a refusal. */
   readonly againMs: number
   /** It met a formed group: it joins that and never forms one. */
   readonly joinsOnly: boolean
+  /** When to introduce ourselves again to those who seem not to know us. */
+  readonly introduceDueMs: number
+  /** Peers already reported as `rivalGroup`. */
+  readonly rivals: ReadonlySet<PeerId>
+}
+
+/** Who leads, and when to ask. */
+export interface Election {
+  readonly timing: RaftTiming
+  readonly random: RandomState
+  /** Drawn anew for every wait, so that two members seldom campaign together (Raft §5.2). */
+  readonly timeoutMs: number
+  readonly deadlineMs: number
+  /** When an AppendEntries of a leader last came; what stickiness counts from (Thesis §4.2.3). */
+  readonly leaderHeardMs: number
+  readonly votes: ReadonlyMap<PeerId, boolean>
+  /** A leader hands over (Thesis §3.10); `asked`: it has told the other to campaign. */
+  readonly transfer: { readonly to: PeerId; readonly deadlineMs: number; readonly asked: boolean } | null
 }
 
 export interface Writes {
@@ -65,94 +85,105 @@ export interface Reads {
   readonly confirming: readonly LeaderRead[]
   /** Asked of the leader. */
   readonly forwarded: readonly { readonly id: number; readonly askedMs: number }[]
+  /** A leader's newest round, and when the next one is due as a heartbeat. */
+  readonly round: number
+  readonly roundDueMs: number
+  /** The newest round answered to the leader. */
+  readonly answeredRound: number
 }
 
+/**
+ * Few fields on purpose: XState copies the context with `Object.assign` for every event, and V8 gives an object made so
+ * more than 19 fields slow ones.
+ */
 export interface RaftContext {
   readonly self: PeerId
-  readonly foundingVoters: number
-  readonly timing: RaftTiming
+  /** The newest tick. */
   readonly nowMs: number
-  readonly random: RandomState
   readonly peers: ReadonlyMap<PeerId, Neighbour>
-  /** When to introduce ourselves again to those who seem not to know us. */
-  readonly introduceDueMs: number
-  /** Peers already reported as `rivalGroup`. */
-  readonly rivals: ReadonlySet<PeerId>
   readonly formation: Formation
   readonly founding: Founding
   readonly term: Term
   readonly votedFor: PeerId | null
   readonly leader: PeerId | null
-  /** When an AppendEntries of a leader last came; what stickiness counts from (Thesis §4.2.3). */
-  readonly leaderHeardMs: number
+  readonly election: Election
   readonly log: Log
+  readonly writes: Writes
   readonly commitIndex: LogIndex
   /** Handed to `apply`. */
   readonly appliedIndex: LogIndex
   readonly configuration: Configuration
   readonly configurations: Configurations
-  readonly writes: Writes
-  /** Drawn anew for every wait, so that two members seldom campaign together (Raft §5.2). */
-  readonly electionTimeoutMs: number
-  readonly electionDeadlineMs: number
-  readonly votes: ReadonlyMap<PeerId, boolean>
-  /** The newest round answered to the leader. */
-  readonly answeredRound: number
   readonly reads: Reads
-  // What only a leader has.
+  /** Of every other member, while this one leads; else empty. */
   readonly progress: ReadonlyMap<PeerId, Progress>
-  readonly round: number
-  readonly heartbeatDueMs: number
   readonly uncommittedBytes: number
-  readonly transfer: { readonly to: PeerId; readonly deadlineMs: number; readonly asked: boolean } | null
 }
 
 export const NEVER_MS = Number.POSITIVE_INFINITY
 export const LONG_AGO_MS = Number.NEGATIVE_INFINITY
-const UNFORMED: Formation = { status: 'none', id: null, voters: [], refused: [] }
-export const NO_READS: Reads = { waiting: [], confirming: [], forwarded: [] }
+const NO_HARD_STATE: HardState = {
+  term: 0 as Term,
+  votedFor: null,
+  formation: { status: 'none', id: null, voters: [], refused: [] },
+}
+const NO_READS: Reads = {
+  waiting: [],
+  confirming: [],
+  forwarded: [],
+  round: 0,
+  roundDueMs: NEVER_MS,
+  answeredRound: 0,
+}
 
 export function initialContext(input: RaftInput): RaftContext {
   const entries = input.persisted?.entries ?? []
-  const hardState = input.persisted?.hardState ?? { term: 0 as Term, votedFor: null, formation: UNFORMED }
+  const { term, votedFor, formation } = input.persisted?.hardState ?? NO_HARD_STATE
   const log = Log.of(entries)
   const configurations = afterWrite([], 1 as LogIndex, entries)
   return {
     self: input.self,
-    foundingVoters: input.voters,
-    timing: input.timing,
     nowMs: input.nowMs,
-    random: randomFrom(input.seed),
     peers: new Map(),
-    introduceDueMs: input.nowMs + input.timing.electionTimeoutMs,
-    rivals: new Set(),
-    formation: hardState.formation,
-    founding: { accepted: acceptedAtStart(input.self, hardState.formation), againMs: input.nowMs, joinsOnly: false },
-    term: hardState.term,
-    votedFor: hardState.votedFor,
+    formation,
+    founding: foundingAtStart(input, formation),
+    term,
+    votedFor,
     leader: null,
-    leaderHeardMs: LONG_AGO_MS,
+    election: electionAtStart(input),
     log,
+    writes: { issued: 0, hardState: 0, durableIndex: log.lastIndex, pending: [] },
     commitIndex: 0 as LogIndex,
     appliedIndex: 0 as LogIndex,
     configuration: latest(configurations),
     configurations,
-    writes: { issued: 0, hardState: 0, durableIndex: log.lastIndex, pending: [] },
-    electionTimeoutMs: input.timing.electionTimeoutMs,
-    electionDeadlineMs: NEVER_MS,
-    votes: new Map(),
-    answeredRound: 0,
     reads: NO_READS,
     progress: new Map(),
-    round: 0,
-    heartbeatDueMs: NEVER_MS,
     uncommittedBytes: 0,
-    transfer: null,
   }
 }
 
-function acceptedAtStart(self: PeerId, { status, voters }: Formation): ReadonlySet<PeerId> {
-  return new Set(status === 'accepted' ? [self, voters[0]!] : [])
+function foundingAtStart({ self, voters, nowMs, timing }: RaftInput, formation: Formation): Founding {
+  return {
+    voters,
+    accepted: new Set(formation.status === 'accepted' ? [self, formation.voters[0]!] : []),
+    againMs: nowMs,
+    joinsOnly: false,
+    introduceDueMs: nowMs + timing.electionTimeoutMs,
+    rivals: new Set(),
+  }
+}
+
+function electionAtStart({ timing, seed }: RaftInput): Election {
+  return {
+    timing,
+    random: randomFrom(seed),
+    timeoutMs: timing.electionTimeoutMs,
+    deadlineMs: NEVER_MS,
+    leaderHeardMs: LONG_AGO_MS,
+    votes: new Map(),
+    transfer: null,
+  }
 }
 
 /**
@@ -166,63 +197,62 @@ export function update(context: RaftContext, changes: Partial<RaftContext>): Raf
 function copyOf(context: RaftContext): RaftContext {
   return {
     self: context.self,
-    foundingVoters: context.foundingVoters,
-    timing: context.timing,
     nowMs: context.nowMs,
-    random: context.random,
     peers: context.peers,
-    introduceDueMs: context.introduceDueMs,
-    rivals: context.rivals,
     formation: context.formation,
     founding: context.founding,
     term: context.term,
     votedFor: context.votedFor,
     leader: context.leader,
-    leaderHeardMs: context.leaderHeardMs,
+    election: context.election,
     log: context.log,
+    writes: context.writes,
     commitIndex: context.commitIndex,
     appliedIndex: context.appliedIndex,
     configuration: context.configuration,
     configurations: context.configurations,
-    writes: context.writes,
-    electionTimeoutMs: context.electionTimeoutMs,
-    electionDeadlineMs: context.electionDeadlineMs,
-    votes: context.votes,
-    answeredRound: context.answeredRound,
     reads: context.reads,
     progress: context.progress,
-    round: context.round,
-    heartbeatDueMs: context.heartbeatDueMs,
     uncommittedBytes: context.uncommittedBytes,
-    transfer: context.transfer,
   }
 }
 
+export function withElection(context: RaftContext, changes: Partial<Election>): RaftContext {
+  return update(context, { election: { ...context.election, ...changes } })
+}
+
+export function withReads(context: RaftContext, changes: Partial<Reads>): RaftContext {
+  return update(context, { reads: { ...context.reads, ...changes } })
+}
+
+export function withFounding(context: RaftContext, changes: Partial<Founding>): RaftContext {
+  return update(context, { founding: { ...context.founding, ...changes } })
+}
+
 /** The earliest moment at which a tick is due before the next regular one; `NEVER_MS` where nothing waits. */
-export function nextDeadlineMs(context: RaftContext): number {
-  const { electionDeadlineMs, heartbeatDueMs, founding, nowMs } = context
-  const formingMs = context.formation.status !== 'formed' && founding.againMs > nowMs ? founding.againMs : NEVER_MS
-  return Math.min(electionDeadlineMs, heartbeatDueMs, formingMs)
+export function nextDeadlineMs({ election, reads, founding, formation, nowMs }: RaftContext): number {
+  const formingMs = formation.status !== 'formed' && founding.againMs > nowMs ? founding.againMs : NEVER_MS
+  return Math.min(election.deadlineMs, reads.roundDueMs, formingMs)
 }
 
-/** A random moment between two durations from now. */
+/** A random duration between two. */
 export function drawn(context: RaftContext, minMs: number, maxMs: number): [number, RaftContext] {
-  const [value, random] = nextBetween(context.random, minMs, maxMs)
-  return [value, update(context, { random })]
+  const [value, random] = nextBetween(context.election.random, minMs, maxMs)
+  return [value, withElection(context, { random })]
 }
 
-/** Raft §5.2: wait for a leader, for a time drawn anew. A member without a vote waits for ever. */
+/** Raft §5.2: wait for a leader, for a time drawn anew. */
 export function withFreshTimeout(context: RaftContext): RaftContext {
-  const { electionTimeoutMs, electionJitterMs } = context.timing
-  const [timeout, next] = drawn(context, electionTimeoutMs, electionTimeoutMs + electionJitterMs)
-  return withDeadline(update(next, { electionTimeoutMs: timeout }))
+  const { electionTimeoutMs, electionJitterMs } = context.election.timing
+  const [timeoutMs, next] = drawn(context, electionTimeoutMs, electionTimeoutMs + electionJitterMs)
+  return withDeadline(withElection(next, { timeoutMs }))
 }
 
-/** The same timeout from now on. */
-export function withDeadline(context: RaftContext): RaftContext {
-  const { configuration, self, nowMs, electionTimeoutMs } = context
-  const electionDeadlineMs = isVoter(configuration, self) ? nowMs + electionTimeoutMs : NEVER_MS
-  return update(context, { electionDeadlineMs })
+/** The same timeout from now on; a member without a vote waits for ever. */
+export function withDeadline(context: RaftContext, changes: Partial<Election> = {}): RaftContext {
+  const { configuration, self, nowMs, election } = context
+  const deadlineMs = isVoter(configuration, self) ? nowMs + election.timeoutMs : NEVER_MS
+  return withElection(context, { ...changes, deadlineMs })
 }
 
 export function otherVoters(context: RaftContext): PeerId[] {

@@ -8,7 +8,16 @@
 import { assert } from '../../errors.ts'
 import { RAFT_TIMING } from '../../limits.ts'
 import { isVoter } from './configuration.ts'
-import { drawn, LONG_AGO_MS, type RaftContext, update, withDeadline, withFreshTimeout } from './context.ts'
+import {
+  drawn,
+  LONG_AGO_MS,
+  type RaftContext,
+  update,
+  withDeadline,
+  withElection,
+  withFreshTimeout,
+  withReads,
+} from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import type { AppendEntries, LogIndex, Proposal } from './messages.ts'
 import { loseForwarded } from './read-index.ts'
@@ -24,7 +33,8 @@ export function adoptTerm(context: RaftContext, event: MessageEvent): Step {
 /** No leader is known: reads asked of the old one are lost. */
 export function loseLeader(context: RaftContext): Step {
   const [next, effects] = loseForwarded(context)
-  return [update(next, { leader: null, leaderHeardMs: LONG_AGO_MS, answeredRound: 0, votes: new Map() }), effects]
+  const leaderless = withElection(update(next, { leader: null }), { leaderHeardMs: LONG_AGO_MS, votes: new Map() })
+  return [withReads(leaderless, { answeredRound: 0 }), effects]
 }
 
 /** Raft §5.2: wait an election timeout, drawn anew. */
@@ -34,7 +44,7 @@ export function awaitLeader(context: RaftContext): Step {
 
 /** Raft §5.2: no leader heard for an election timeout. */
 export function isElectionDue(context: RaftContext, nowMs: number): boolean {
-  return nowMs >= context.electionDeadlineMs && isVoter(context.configuration, context.self)
+  return nowMs >= context.election.deadlineMs && isVoter(context.configuration, context.self)
 }
 
 /** Raft figure 2, AppendEntries, all of its receiver's rules. */
@@ -54,7 +64,8 @@ export function onAppendEntries(context: RaftContext, { from, message }: EventNa
 
 function hearLeader(context: RaftContext, from: EventNamed<'raft.appendEntries'>['from']): Step {
   const [next, effects] = context.leader === from ? stay(context) : loseLeader(context)
-  return [withDeadline(update(next, { leader: from, leaderHeardMs: next.nowMs })), effects]
+  const led = next.leader === from ? next : update(next, { leader: from })
+  return [withDeadline(led, { leaderHeardMs: led.nowMs }), effects]
 }
 
 /** §5.3: entries that conflict are cut, with all that follow; those that are there already stay. */
@@ -73,10 +84,10 @@ function committedBy({ commit, prevIndex, entries }: AppendEntries): number {
 
 function answer(context: RaftContext, from: MessageEvent['from'], message: AppendEntries): Step {
   const { round, prevIndex, entries } = message
-  if (entries.length === 0 && round === context.answeredRound) return stay(context)
+  if (entries.length === 0 && round === context.reads.answeredRound) return stay(context)
   const matchIndex = (prevIndex + entries.length) as LogIndex
   const response = { type: 'AppendEntriesResponse', term: context.term, matchIndex, round } as const
-  return [update(context, { answeredRound: round }), reply(context, from, response)]
+  return [withReads(context, { answeredRound: round }), reply(context, from, response)]
 }
 
 /** §5.3, end: tell where to look next: the last of our entries whose term is not past the one that was asked for. */
@@ -93,7 +104,7 @@ export function onLeaderLost(context: RaftContext): Step {
   return chain(loseLeader(context), (next) => {
     if (!isVoter(next.configuration, next.self)) return stay(next)
     const [pauseMs, drew] = drawn(next, RAFT_TIMING.hintPauseMinMs, RAFT_TIMING.hintPauseMaxMs)
-    return stay(update(drew, { electionDeadlineMs: drew.nowMs + pauseMs }))
+    return stay(withElection(drew, { deadlineMs: drew.nowMs + pauseMs }))
   })
 }
 

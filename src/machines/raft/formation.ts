@@ -20,7 +20,7 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { nextHex } from '../random.ts'
-import { drawn, type RaftContext, update, withFreshTimeout } from './context.ts'
+import { drawn, type RaftContext, update, withElection, withFounding, withFreshTimeout } from './context.ts'
 import type { EventNamed } from './events.ts'
 import type {
   ConfigurationEntry,
@@ -39,8 +39,8 @@ const FIRST_TERM = 1 as Term
 
 type Offer = Pick<FormationProposal, 'formation' | 'voters'>
 
-export function introduction({ formation, foundingVoters }: RaftContext): Introduce {
-  return { type: 'Introduce', formation: heldLog(formation), voters: foundingVoters }
+export function introduction({ formation, founding }: RaftContext): Introduce {
+  return { type: 'Introduce', formation: heldLog(formation), voters: founding.voters }
 }
 
 function heldLog({ status, id }: RaftContext['formation']): FormationId | null {
@@ -52,17 +52,17 @@ export function isFormed({ formation }: RaftContext): boolean {
 }
 
 /** This member and the n - 1 smallest others that would form with the same n; null while they are too few. */
-export function candidateVoters({ self, peers, foundingVoters }: RaftContext): PeerId[] | null {
-  const willing = [...peers].filter(([, peer]) => peer.formation === null && peer.voters === foundingVoters)
-  if (willing.length < foundingVoters - 1) return null
+export function candidateVoters({ self, peers, founding }: RaftContext): PeerId[] | null {
+  const willing = [...peers].filter(([, peer]) => peer.formation === null && peer.voters === founding.voters)
+  if (willing.length < founding.voters - 1) return null
   const others = willing.map(([peer]) => peer).sort()
-  return [self, ...others.slice(0, foundingVoters - 1)].sort()
+  return [self, ...others.slice(0, founding.voters - 1)].sort()
 }
 
 /** Only the smallest proposes, so that in the common case there is one proposal. */
 export function mayPropose(context: RaftContext): boolean {
-  const { foundingVoters, founding, formation, nowMs, self } = context
-  if (foundingVoters === 0 || formation.status !== 'none') return false
+  const { founding, formation, nowMs, self } = context
+  if (founding.voters === 0 || formation.status !== 'none') return false
   if (founding.joinsOnly || nowMs < founding.againMs) return false
   return candidateVoters(context)?.[0] === self
 }
@@ -70,8 +70,8 @@ export function mayPropose(context: RaftContext): boolean {
 /** Proposing is accepting. The proposal leaves once it is stored. */
 export function propose(context: RaftContext): Step {
   const voters = candidateVoters(context) ?? [context.self]
-  const [id, random] = nextHex(context.random, FORMATION_ID_BYTES)
-  return accept(update(context, { random }), { formation: id as FormationId, voters })
+  const [id, random] = nextHex(context.election.random, FORMATION_ID_BYTES)
+  return accept(withElection(context, { random }), { formation: id as FormationId, voters })
 }
 
 /** Bound from here on. Whoever knows of a proposal may spread it: that it exists proves that its first voter accepted. */
@@ -81,8 +81,8 @@ function accept(context: RaftContext, { formation: id, voters }: Offer): Step {
   return chain(writeHardState(update(context, { formation, founding })), tellVoters)
 }
 
-function nextTry({ nowMs, timing }: RaftContext): number {
-  return nowMs + timing.heartbeatIntervalMs
+function nextTry({ nowMs, election }: RaftContext): number {
+  return nowMs + election.timing.heartbeatIntervalMs
 }
 
 /** The proposal to those whose answer is missing, our answer to all. */
@@ -121,7 +121,7 @@ export function onFormationProposal(context: RaftContext, event: EventNamed<'raf
 /** Free and asked in the same terms: accept. Else refuse, which is for ever. */
 function decide(context: RaftContext, offer: Offer): Step {
   const free = context.formation.status === 'none' && !context.founding.joinsOnly
-  return free && offer.voters.length === context.foundingVoters ? accept(context, offer) : refuse(context, offer)
+  return free && offer.voters.length === context.founding.voters ? accept(context, offer) : refuse(context, offer)
 }
 
 function refuse(context: RaftContext, offer: Offer): Step {
@@ -146,12 +146,12 @@ export function onFormationAnswer(context: RaftContext, event: EventNamed<'raft.
 
 function withAccepted(context: RaftContext, peer: PeerId): RaftContext {
   const accepted = new Set(context.founding.accepted).add(peer)
-  return update(context, { founding: { ...context.founding, accepted } })
+  return withFounding(context, { accepted })
 }
 
 /** The proposal is dead: free again, after a pause that two rival proposers draw differently. */
 function release(context: RaftContext): Step {
-  const { heartbeatIntervalMs } = context.timing
+  const { heartbeatIntervalMs } = context.election.timing
   const [pauseMs, next] = drawn(context, heartbeatIntervalMs / 2, heartbeatIntervalMs * 2)
   const { refused, id } = context.formation
   const formation = { status: 'none' as const, id: null, voters: [], refused: id === null ? refused : [...refused, id] }
@@ -167,7 +167,7 @@ export function allAccepted({ formation, founding }: RaftContext): boolean {
 /** Answers may be lost: tell again, each heartbeat interval. */
 export function onFormingTick(context: RaftContext): Step {
   if (context.formation.status !== 'accepted' || context.nowMs < context.founding.againMs) return stay(context)
-  return tellVoters(update(context, { founding: { ...context.founding, againMs: nextTry(context) } }))
+  return tellVoters(withFounding(context, { againMs: nextTry(context) }))
 }
 
 /** A new bond: say what we hold, and what we are bound to if the peer has a part in it. */
@@ -194,7 +194,7 @@ export function form(context: RaftContext): Step {
     configuration: entry.configuration,
   })
   const waiting = withFreshTimeout(formed)
-  const hurried = voters[0] === context.self ? update(waiting, { electionDeadlineMs: waiting.nowMs }) : waiting
+  const hurried = voters[0] === context.self ? withElection(waiting, { deadlineMs: waiting.nowMs }) : waiting
   return chain(write(hurried, true, FIRST_INDEX, [entry]), introduceAgain)
 }
 

@@ -7,11 +7,20 @@
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
 import { isMember, isVoter, latestIndex, withLearner } from './configuration.ts'
-import { LONG_AGO_MS, NEVER_MS, otherMembers, otherVoters, type RaftContext, update } from './context.ts'
+import {
+  LONG_AGO_MS,
+  NEVER_MS,
+  otherMembers,
+  otherVoters,
+  type RaftContext,
+  update,
+  withElection,
+  withReads,
+} from './context.ts'
 import type { EventNamed } from './events.ts'
 import { refuse } from './follower.ts'
 import { entryBytes } from './log.ts'
-import type { Entry, LogIndex, Proposal } from './messages.ts'
+import type { Entry, LogIndex, Proposal, Term } from './messages.ts'
 import { heard, isStaleRejection, matched, type Progress, probing, rejected, restarted } from './progress.ts'
 import { isMajority, reachedByMajority } from './quorum.ts'
 import { hasCommittedInTerm, loseLeaderReads, settleReads } from './read-index.ts'
@@ -20,16 +29,15 @@ import { chain, commitUpTo, type Step, sendTo, stay, writeEntries } from './step
 
 /** Raft §5.2, §8: everyone hears of the new leader with its no-op. */
 export function lead(context: RaftContext): Step {
-  const { self, nowMs, timing, log, commitIndex, term } = context
+  const { self, nowMs, election, log, commitIndex, term } = context
   const progress = new Map(otherMembers(context).map((peer) => [peer, probing(firstNext(context, peer), nowMs)]))
-  const next: RaftContext = update(context, {
+  const uncommittedBytes = bytesOf(log.between(commitIndex + 1, log.lastIndex))
+  const next = update(context, {
     leader: self,
     progress,
-    votes: new Map(),
-    round: 1,
-    electionDeadlineMs: NEVER_MS,
-    heartbeatDueMs: nowMs + timing.heartbeatIntervalMs,
-    uncommittedBytes: bytesOf(log.between(commitIndex + 1, log.lastIndex)),
+    uncommittedBytes,
+    election: { ...election, votes: new Map(), deadlineMs: NEVER_MS },
+    reads: { ...context.reads, round: 1, roundDueMs: nowMs + election.timing.heartbeatIntervalMs },
   })
   return append(next, [{ kind: 'noop', term, timeMs: nowMs }])
 }
@@ -51,14 +59,14 @@ function append(context: RaftContext, entries: readonly Entry[]): Step {
 
 /** Raft §5.3: commands become entries of this term. */
 export function onPropose(context: RaftContext, proposals: readonly Proposal[], timeMs: number): Step {
-  if (context.transfer !== null) return refuse(context, proposals, 'NoLeader')
+  if (context.election.transfer !== null) return refuse(context, proposals, 'NoLeader')
   if (context.uncommittedBytes >= RAFT.uncommittedBytesMax) return refuse(context, proposals, 'Busy')
   return appendProposals(context, proposals, timeMs)
 }
 
 /** Those of another member. One that cannot be taken is dropped: its sender offers it again. */
 export function onForwardedProposals(context: RaftContext, proposals: readonly Proposal[]): Step {
-  const full = context.transfer !== null || context.uncommittedBytes >= RAFT.uncommittedBytesMax
+  const full = context.election.transfer !== null || context.uncommittedBytes >= RAFT.uncommittedBytesMax
   return full ? stay(context) : appendProposals(context, proposals, context.nowMs)
 }
 
@@ -67,8 +75,15 @@ function appendProposals(context: RaftContext, proposals: readonly Proposal[], t
   const { term } = context
   return append(
     context,
-    proposals.map((proposal) => ({ ...proposal, term, timeMs })),
+    proposals.map((proposal) => entryOf(proposal, term, timeMs)),
   )
+}
+
+/** Field by field: a spread that adds fields makes an object twice as large, and the log keeps millions. */
+function entryOf(proposal: Proposal, term: Term, timeMs: number): Entry {
+  if (proposal.kind === 'session') return { kind: 'session', nonce: proposal.nonce, term, timeMs }
+  const { session, sequence, acknowledged, command } = proposal
+  return { kind: 'command', session, sequence, acknowledged, command, term, timeMs }
 }
 
 /** Raft §5.3, §5.4.2: a majority holds an entry of this term, so it and all before it are committed. */
@@ -169,16 +184,17 @@ export function admitNext(context: RaftContext): Step {
 
 /** Heartbeats when due (Raft §5.2), and an end to a transfer that takes too long (Thesis §3.10). */
 export function onLeaderTick(context: RaftContext): Step {
-  const { transfer, nowMs, heartbeatDueMs } = context
-  const next = transfer !== null && nowMs >= transfer.deadlineMs ? update(context, { transfer: null }) : context
-  return nowMs >= heartbeatDueMs ? beginRound(next) : stay(next)
+  const { election, nowMs, reads } = context
+  const { transfer } = election
+  const next = transfer !== null && nowMs >= transfer.deadlineMs ? withElection(context, { transfer: null }) : context
+  return nowMs >= reads.roundDueMs ? beginRound(next) : stay(next)
 }
 
 /** Thesis §6.2: no majority answered within an election timeout, so others may have another leader by now. */
-export function isUnheard({ configuration, self, progress, timing }: RaftContext, nowMs: number): boolean {
+export function isUnheard({ configuration, self, progress, election }: RaftContext, nowMs: number): boolean {
   return !isMajority(configuration, (voter) => {
     const lastContactMs = progress.get(voter)?.lastContactMs ?? LONG_AGO_MS
-    return voter === self || nowMs - lastContactMs < timing.electionTimeoutMs
+    return voter === self || nowMs - lastContactMs < election.timing.electionTimeoutMs
   })
 }
 
@@ -188,22 +204,23 @@ export function transferLeadership(context: RaftContext, wanted: PeerId | undefi
   const matchOf = (voter: PeerId): number => context.progress.get(voter)?.match ?? 0
   const to = wanted ?? able.sort((a, b) => matchOf(b) - matchOf(a))[0]
   if (to === undefined || !able.includes(to) || !isVoter(context.configuration, to)) return stay(context)
-  const deadlineMs = context.nowMs + context.timing.electionTimeoutMs
-  return handOver(update(context, { transfer: { to, deadlineMs, asked: false } }))
+  const deadlineMs = context.nowMs + context.election.timing.electionTimeoutMs
+  return handOver(withElection(context, { transfer: { to, deadlineMs, asked: false } }))
 }
 
 /** Once its log is as long as ours it may campaign, and will win. */
 function handOver(context: RaftContext): Step {
-  const { transfer, progress, log, term, writes } = context
+  const { election, progress, log, term, writes } = context
+  const { transfer } = election
   if (transfer === null || transfer.asked) return stay(context)
   if (progress.get(transfer.to)?.match !== log.lastIndex) return stay(context)
-  const next = update(context, { transfer: { ...transfer, asked: true } })
+  const next = withElection(context, { transfer: { ...transfer, asked: true } })
   return [next, sendTo(context, [transfer.to], { type: 'TimeoutNow', term }, writes.hardState)]
 }
 
 /** No longer leading: whatever only a leader has is gone. */
 export function concede(context: RaftContext): Step {
   const [next, effects] = loseLeaderReads(context)
-  const role = { leader: null, progress: new Map(), heartbeatDueMs: NEVER_MS, uncommittedBytes: 0, transfer: null }
-  return [update(next, { ...role }), effects]
+  const silent = withReads(withElection(next, { transfer: null }), { roundDueMs: NEVER_MS })
+  return [update(silent, { leader: null, progress: new Map(), uncommittedBytes: 0 }), effects]
 }

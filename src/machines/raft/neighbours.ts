@@ -3,7 +3,7 @@
  * it says may touch ours, and its presence is told once (SEMANTICS: two groups that formed apart never merge).
  */
 import type { PeerId } from '../../identity/keys.ts'
-import { LONG_AGO_MS, type RaftContext, update } from './context.ts'
+import { LONG_AGO_MS, type RaftContext, update, withFounding } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import { introduction, isFormed } from './formation.ts'
 import { type Step, sendTo, stay } from './step.ts'
@@ -25,9 +25,9 @@ export function onIntroduce(context: RaftContext, { from, message }: EventNamed<
   const founding = met ? { ...context.founding, joinsOnly: true } : context.founding
   const next = update(context, { peers, founding })
   const rival = isFormed(context) && formation !== null && formation !== context.formation.id
-  if (!rival || context.rivals.has(from)) return stay(next)
+  if (!rival || context.founding.rivals.has(from)) return stay(next)
   const news = { type: 'respond', params: { kind: 'rivalGroup', peer: from, formation } } as const
-  return [update(next, { rivals: new Set(context.rivals).add(from) }), [news]]
+  return [withFounding(next, { rivals: new Set(context.founding.rivals).add(from) }), [news]]
 }
 
 /** Does the sender hold our log? Who answers our AppendEntries does, even if its word for it was lost. */
@@ -44,12 +44,13 @@ export function isOfOurGroup({ peers, formation }: RaftContext, { from, message 
  * leader whom some peer does not answer, says again who it is, once each election timeout.
  */
 export function introduceAgain(context: RaftContext): Step {
-  const { nowMs, introduceDueMs, timing, peers, leader, self, progress } = context
-  if (nowMs < introduceDueMs) return stay(context)
+  const { nowMs, founding, election, peers, leader, self, progress } = context
+  const { electionTimeoutMs } = election.timing
+  if (nowMs < founding.introduceDueMs) return stay(context)
   const silent = (peer: PeerId): boolean =>
-    nowMs - (progress.get(peer)?.lastContactMs ?? LONG_AGO_MS) >= timing.electionTimeoutMs
+    nowMs - (progress.get(peer)?.lastContactMs ?? LONG_AGO_MS) >= electionTimeoutMs
   const unsure = leader === self ? [...peers.keys()].filter(silent) : leader === null ? [...peers.keys()] : []
-  const next = update(context, { introduceDueMs: nowMs + timing.electionTimeoutMs })
+  const next = withFounding(context, { introduceDueMs: nowMs + electionTimeoutMs })
   return [next, sendTo(next, unsure, introduction(next), next.writes.issued)]
 }
 

@@ -5,7 +5,7 @@
  * a majority that answers a round begun *after* the read came. Reads that come while a round is under way share the
  * next one. A follower asks its leader for the index, and loses the read when it loses the leader.
  */
-import { type RaftContext, update } from './context.ts'
+import { type RaftContext, withReads } from './context.ts'
 import type { EventNamed } from './events.ts'
 import { reachedByMajority } from './quorum.ts'
 import { beginRound } from './replication.ts'
@@ -19,7 +19,7 @@ export function hasCommittedInTerm({ log, commitIndex, term }: RaftContext): boo
 /** `from` null: a read of this member. */
 export function askRead(context: RaftContext, id: number, from: EventNamed<'raft.readIndex'>['from'] | null): Step {
   const waiting = [...context.reads.waiting, { id, from }]
-  return settleReads(update(context, { reads: { ...context.reads, waiting } }))
+  return settleReads(withReads(context, { waiting }))
 }
 
 /** Answer what is confirmed, then begin a round for what waits, unless one is still under way. */
@@ -34,14 +34,14 @@ export function settleReads(context: RaftContext): Step {
 }
 
 function answerConfirmed(context: RaftContext): Step {
-  const { configuration, self, progress, round, reads } = context
+  const { configuration, self, progress, reads } = context
   const confirmed = reachedByMajority(configuration, (voter) =>
-    voter === self ? round : (progress.get(voter)?.round ?? 0),
+    voter === self ? reads.round : (progress.get(voter)?.round ?? 0),
   )
   const ready = reads.confirming.filter((read) => read.round <= confirmed)
   if (ready.length === 0) return stay(context)
   const confirming = reads.confirming.filter((read) => read.round > confirmed)
-  const next = update(context, { reads: { ...reads, confirming } })
+  const next = withReads(context, { confirming })
   return [next, ready.flatMap(({ id, from, index }) => readAnswer(next, id, from, index))]
 }
 
@@ -59,7 +59,7 @@ function readAnswer(
 export function loseLeaderReads(context: RaftContext): Step {
   const { waiting, confirming } = context.reads
   const own = [...waiting, ...confirming].filter(({ from }) => from === null)
-  return [update(context, { reads: { ...context.reads, waiting: [], confirming: [] } }), lost(own)]
+  return [withReads(context, { waiting: [], confirming: [] }), lost(own)]
 }
 
 /** A follower asks its leader. */
@@ -67,7 +67,7 @@ export function forwardRead(context: RaftContext, id: number): Step {
   const { leader, peers, reads, nowMs } = context
   if (leader === null || !peers.has(leader)) return [context, lost([{ id }])]
   const forwarded = [...reads.forwarded, { id, askedMs: nowMs }]
-  return [update(context, { reads: { ...reads, forwarded } }), sendTo(context, [leader], { type: 'ReadIndex', id }, 0)]
+  return [withReads(context, { forwarded }), sendTo(context, [leader], { type: 'ReadIndex', id }, 0)]
 }
 
 export function onReadIndexResponse(context: RaftContext, event: EventNamed<'raft.readIndexResponse'>): Step {
@@ -75,25 +75,22 @@ export function onReadIndexResponse(context: RaftContext, event: EventNamed<'raf
   const { reads } = context
   if (event.from !== context.leader || !reads.forwarded.some((read) => read.id === id)) return stay(context)
   const forwarded = reads.forwarded.filter((read) => read.id !== id)
-  return [
-    update(context, { reads: { ...reads, forwarded } }),
-    [{ type: 'respond', params: { kind: 'readReady', id, index } }],
-  ]
+  return [withReads(context, { forwarded }), [{ type: 'respond', params: { kind: 'readReady', id, index } }]]
 }
 
 export function loseForwarded(context: RaftContext): Step {
   const { forwarded } = context.reads
   if (forwarded.length === 0) return stay(context)
-  return [update(context, { reads: { ...context.reads, forwarded: [] } }), lost(forwarded)]
+  return [withReads(context, { forwarded: [] }), lost(forwarded)]
 }
 
 /** A question or its answer was dropped on the way: give up after an election timeout. */
 export function expireForwarded(context: RaftContext): Step {
-  const { reads, nowMs, timing } = context
-  const isOld = (read: { askedMs: number }): boolean => nowMs - read.askedMs >= timing.electionTimeoutMs
+  const { reads, nowMs, election } = context
+  const isOld = (read: { askedMs: number }): boolean => nowMs - read.askedMs >= election.timing.electionTimeoutMs
   if (!reads.forwarded.some(isOld)) return stay(context)
   const forwarded = reads.forwarded.filter((read) => !isOld(read))
-  return [update(context, { reads: { ...reads, forwarded } }), lost(reads.forwarded.filter(isOld))]
+  return [withReads(context, { forwarded }), lost(reads.forwarded.filter(isOld))]
 }
 
 export function lost(reads: readonly { readonly id: number }[]): Effect[] {

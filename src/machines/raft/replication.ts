@@ -5,7 +5,7 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
-import { type RaftContext, update } from './context.ts'
+import { type RaftContext, update, withReads } from './context.ts'
 import type { Batch } from './log.ts'
 import type { AppendEntries, LogIndex } from './messages.ts'
 import { maySend, type Progress, sent } from './progress.ts'
@@ -84,10 +84,18 @@ function effectsOf(context: RaftContext, outgoing: ReadonlyMap<number, Outgoing>
   )
 }
 
-function appendEntries({ term, log, commitIndex, round }: RaftContext, next: LogIndex, batch: Batch): AppendEntries {
+function appendEntries({ term, log, commitIndex, reads }: RaftContext, next: LogIndex, batch: Batch): AppendEntries {
   const prevIndex = (next - 1) as LogIndex
   const prevTerm = log.termAt(prevIndex) ?? log.baseTerm
-  return { type: 'AppendEntries', term, prevIndex, prevTerm, commit: commitIndex, round, entries: batch.entries }
+  return {
+    type: 'AppendEntries',
+    term,
+    prevIndex,
+    prevTerm,
+    commit: commitIndex,
+    round: reads.round,
+    entries: batch.entries,
+  }
 }
 
 /**
@@ -95,14 +103,15 @@ function appendEntries({ term, log, commitIndex, round }: RaftContext, next: Log
  * (Raft §8). A round is a heartbeat too.
  */
 export function beginRound(context: RaftContext): Step {
-  const { reads, log, commitIndex, term, nowMs, timing } = context
-  const round = context.round + 1
+  const { reads, log, commitIndex, term, nowMs, election } = context
+  const round = reads.round + 1
   const joins = log.termAt(commitIndex) === term
   const joining = joins ? reads.waiting.map((read) => ({ ...read, index: commitIndex, round })) : []
-  const next = update(context, {
+  const next = withReads(context, {
     round,
-    heartbeatDueMs: nowMs + timing.heartbeatIntervalMs,
-    reads: { ...reads, waiting: joins ? [] : reads.waiting, confirming: [...reads.confirming, ...joining] },
+    roundDueMs: nowMs + election.timing.heartbeatIntervalMs,
+    waiting: joins ? [] : reads.waiting,
+    confirming: [...reads.confirming, ...joining],
   })
   return replicate(next, 'heartbeat')
 }

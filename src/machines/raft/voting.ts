@@ -7,7 +7,7 @@
  */
 import { RAFT_TIMING } from '../../limits.ts'
 import { isMember, isVoter } from './configuration.ts'
-import { type RaftContext, update, withDeadline } from './context.ts'
+import { type RaftContext, update, withDeadline, withElection } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import type { RaftMessage, RequestVote, Term } from './messages.ts'
 import { chain, reply, type Step, writeHardState } from './step.ts'
@@ -15,8 +15,8 @@ import { chain, reply, type Step, writeHardState } from './step.ts'
 type Ballot = Pick<RequestVote, 'term' | 'lastIndex' | 'lastTerm'>
 
 /** Thesis §4.2.3: is there a leader as far as this member can tell? */
-export function hearsLeader({ self, leader, leaderHeardMs, nowMs, timing }: RaftContext): boolean {
-  return leader === self || nowMs - leaderHeardMs < timing.electionTimeoutMs
+export function hearsLeader({ self, leader, nowMs, election }: RaftContext): boolean {
+  return leader === self || nowMs - election.leaderHeardMs < election.timing.electionTimeoutMs
 }
 
 /** Would this member vote for `from` in `ballot.term`? One vote a term, and only for a log no older than ours. */
@@ -39,7 +39,7 @@ export function onPreVote(context: RaftContext, { from, message }: EventNamed<'r
 
 function afterYou(context: RaftContext): RaftContext {
   const earliestMs = context.nowMs + RAFT_TIMING.hintPauseMaxMs
-  return update(context, { electionDeadlineMs: Math.max(context.electionDeadlineMs, earliestMs) })
+  return withElection(context, { deadlineMs: Math.max(context.election.deadlineMs, earliestMs) })
 }
 
 export function grantsVote(context: RaftContext, { from, message }: EventNamed<'raft.requestVote'>): boolean {
