@@ -135,6 +135,8 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
     { consistency = 'strong', ...options }: QueryOptions = {},
   ): Promise<Answered<AnswerOf<M>>> {
     this.#assertJoined()
+    const { signal } = options
+    if (signal?.aborted) throw new TesseraError('Aborted', { cause: signal.reason })
     if (consistency === 'strong') await this.#core.reads.ready(options)
     const { replica } = this.#core
     return { answer: replica.query(query) as AnswerOf<M>, index: replica.applied }
