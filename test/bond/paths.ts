@@ -1,0 +1,88 @@
+/**
+ * The bond's paths as its model generates them: from each input to each state by the shortest way, through every transition. `model.test.ts`
+ * walks them in one actor; over a network they are walked between two.
+ */
+import { type AnyEventObject, fromCallback, getNextTransitions, type SnapshotFrom } from 'xstate'
+import { getShortestPaths } from 'xstate/graph'
+import { BOND } from '../../src/limits.ts'
+import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
+import { bondMachine } from '../../src/machines/bond/machine.ts'
+import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, THIRD } from './rig.ts'
+
+/** Nobody outside does anything by itself: every event of a walk is one of the path. */
+export const inert = bondMachine.provide({
+  actors: {
+    link: fromCallback(() => {}),
+    checkTickets: prompt<TicketVerdict, TicketInput>(() => 'pending'),
+    syncCatalog: prompt<void, SyncInput>(() => 'pending'),
+  },
+})
+
+const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }
+const SAMPLES: Record<string, readonly AnyEventObject[]> = {
+  'link.opened': [{ type: 'link.opened', bondId: BOND_ID }],
+  'link.closed': ['UnknownPeer', 'UnexpectedClose', 'NotAllowed'].map((reason) => {
+    return { type: 'link.closed', reason, byPeer: true }
+  }),
+  'bond.close': [{ type: 'bond.close', reason: 'Cancelled' }],
+  'bond.announce': [{ type: 'bond.announce', peer: THIRD }],
+  'bond.handshakeStart': [start, { ...start, network: OTHER }, { ...start, group: OTHER }, { ...start, proven: false }],
+  'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven, peers: [THIRD] })),
+  'bond.peers': [{ type: 'bond.peers', peers: [THIRD] }],
+  'bond.ping': [{ type: 'bond.ping', sentMs: 1 }],
+  'bond.pong': [{ type: 'bond.pong', sentMs: 1, nowMs: 9 }],
+  'bond.entryUpdate': [true, false].map((genuine) => ({ type: 'bond.entryUpdate', genuine })),
+  'bond.bondFormed': [{ type: 'bond.bondFormed', peer: THIRD }],
+}
+
+const SYNC = 'bond.handshake.dialling.syncing'
+/** The way round to the next attempt. */
+const SYNCING: readonly AnyEventObject[] = [
+  { type: 'link.opened', bondId: BOND_ID },
+  { type: 'link.closed', reason: 'UnknownPeer', byPeer: true },
+  { type: `xstate.done.actor.0.${SYNC}.asking`, output: undefined },
+  { type: `xstate.after.beforeDialAgain.${SYNC}.pausing` },
+]
+const TICK = 'xstate.after.tick.bond.steady.liveness.listening'
+
+const types = (snapshot: SnapshotFrom<typeof bondMachine>) =>
+  new Set(getNextTransitions(snapshot).map(({ eventType }) => eventType as string))
+
+/**
+ * All that may happen in a state: one sample or more of each event its transitions name. Between the first miss and the last but one
+ * nothing new can, so there only time goes on; the same holds from the second sync with a peer that does not know us.
+ */
+function eventsOf(snapshot: SnapshotFrom<typeof bondMachine>): AnyEventObject[] {
+  const { syncAttempts, wasSteady } = snapshot.context
+  if (!wasSteady && syncAttempts > 1) return SYNCING.filter(({ type }) => types(snapshot).has(type))
+  if (snapshot.context.missed > 1 && snapshot.context.missed < BOND.missedMax - 1) return [{ type: TICK }]
+  return [...types(snapshot)].flatMap((type) => {
+    if (type === '') return []
+    if (!type.startsWith('xstate.done.actor')) return SAMPLES[type] ?? [{ type }]
+    if (type.includes('syncing')) return [{ type, output: undefined }]
+    return [FOREVER, REFUSED].map((output) => ({ type, output }))
+  })
+}
+
+export const INPUTS: Record<string, BondInput> = {
+  dialler: DIALLER,
+  acceptor: ACCEPTOR,
+  stranger: { ...ACCEPTOR, known: false },
+  stray: { ...ACCEPTOR, group: null },
+}
+
+/** Two snapshots, each with the event that led there, are one state of the model where the chart could not tell them apart. */
+function stateOf({ value, status, context }: SnapshotFrom<typeof bondMachine>, event?: AnyEventObject): string {
+  const { missed, quietMs, heard, syncAttempts, proven, entryDue, reason, wasSteady } = context
+  const now = wasSteady ? [missed, quietMs > 0, heard] : [syncAttempts, proven, entryDue]
+  return JSON.stringify([value, status, now, reason, event?.type])
+}
+
+export function pathsOf(input: BondInput) {
+  return getShortestPaths(inert, {
+    input,
+    events: (snapshot) => eventsOf(snapshot) as never,
+    serializeState: stateOf,
+    stopWhen: ({ status }) => status !== 'active',
+  })
+}
