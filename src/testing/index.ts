@@ -11,3 +11,5 @@ export {
   parseHistory,
 } from './linearizability.ts'
 export { SimulatedClock, settle } from './simulated-clock.ts'
+export { type SimulationOptions, type SimulationReport, simulate } from './simulation.ts'
+export type { Violation } from './violation.ts'

@@ -1,0 +1,42 @@
+/**
+ * No message leaves before its persist (Raft figure 2): whatever a message says of its sender must be on the sender's disk at the moment it
+ * is handed to the wire. Asked of the disk itself, so that it does not matter how the sender kept count.
+ */
+import type { PeerId } from '../identity/keys.ts'
+import type { RaftMessage } from '../machines/raft/messages.ts'
+import type { Platter } from './simulated-disk.ts'
+
+export function isOnDisk({ hardState, entries }: Platter, self: PeerId, to: PeerId, message: RaftMessage): boolean {
+  const term = hardState?.term ?? 0
+  const votedFor = hardState?.votedFor ?? null
+  const formation = hardState?.formation
+  const refuses = (id: string): boolean => formation?.refused.some((refused) => refused === id) ?? false
+  switch (message.type) {
+    case 'AppendEntries':
+    case 'AppendEntriesRejection':
+    case 'TimeoutNow':
+      return term >= message.term
+    case 'AppendEntriesResponse':
+      return term > message.term || (term === message.term && entries.length >= message.matchIndex)
+    case 'RequestVote':
+      return term > message.term || (term === message.term && votedFor === self)
+    case 'RequestVoteResponse':
+      return term > message.term || (term === message.term && (!message.granted || votedFor === to))
+    case 'PreVote':
+      return term >= message.term - 1
+    case 'PreVoteResponse':
+      return message.granted || term >= message.term
+    case 'Introduce':
+      return message.formation === null || (formation?.status === 'formed' && formation.id === message.formation)
+    case 'FormationProposal':
+      return formation?.id === message.formation || refuses(message.formation)
+    case 'FormationAnswer':
+      return (
+        formation?.status === 'formed' ||
+        refuses(message.formation) ||
+        (message.accepted && formation?.id === message.formation)
+      )
+    default:
+      return true
+  }
+}

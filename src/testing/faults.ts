@@ -1,0 +1,281 @@
+/**
+ * What may go wrong, as a table. A fault begins at some moment and, where it lasts, is undone some time later.
+ *
+ * Links are ordered and reliable while they live, as over TCP: so within one nothing is lost, doubled or reordered. What a network does to
+ * them is delay, silence (a path is cut, one way or both; what was sent waits) and loss of the whole link, after which both ends dial anew,
+ * often at once. Messages of different links, and of one pair's old and new link, overtake each other freely.
+ */
+
+import type { MemoryNetwork } from '../transport/memory.ts'
+import type { Chance, Range } from './chance.ts'
+import type { SimulatedProcess } from './simulated-process.ts'
+
+/** What a fault may touch. */
+export interface Stage {
+  readonly chance: Chance
+  readonly network: MemoryNetwork
+  /** Of each delivery; changed in place. */
+  readonly delayMs: { min: number; max: number }
+  /** The machines that take part, running or not. */
+  readonly machines: readonly SimulatedProcess[]
+  readonly running: readonly SimulatedProcess[]
+  readonly leader: SimulatedProcess | null
+  crash(process: SimulatedProcess, why: string): void
+  /** A machine more, which only joins; null where there are enough. */
+  join(): SimulatedProcess | null
+  leave(process: SimulatedProcess): void
+  after(ms: number, callback: () => void): void
+  note(who: string, what: string): void
+}
+
+export interface Fault {
+  readonly name: string
+  /** How long until it is undone; absent where nothing is to be undone. */
+  readonly lastsMs?: Range
+  /** Returns what undoes it; null where it cannot happen now. */
+  readonly begin: (stage: Stage) => (() => void) | null
+}
+
+const nothing = (): void => {}
+
+function twoOf({ chance, machines }: Stage): [SimulatedProcess, SimulatedProcess] {
+  const [a, b] = chance.shuffled(machines)
+  return [a as SimulatedProcess, b as SimulatedProcess]
+}
+
+const delay: Fault = {
+  name: 'delay',
+  lastsMs: { min: 500, max: 5_000 },
+  begin: ({ chance, delayMs, note }) => {
+    const before = { ...delayMs }
+    delayMs.max = chance.oneOf([20, 100, 400, 1_500])
+    delayMs.min = chance.flip(0.3) ? delayMs.max / 2 : delayMs.min
+    note('net', `delays up to ${delayMs.max} ms`)
+    return () => Object.assign(delayMs, before)
+  },
+}
+
+const cut: Fault = {
+  name: 'cut',
+  lastsMs: { min: 100, max: 8_000 },
+  begin: (stage) => {
+    const [a, b] = twoOf(stage)
+    stage.note('net', `cuts ${a.name}-${b.name}`)
+    stage.network.cut(a.name, b.name)
+    return () => stage.network.heal(a.name, b.name)
+  },
+}
+
+const cutOneWay: Fault = {
+  name: 'cutOneWay',
+  lastsMs: { min: 100, max: 8_000 },
+  begin: (stage) => {
+    const [a, b] = twoOf(stage)
+    stage.note('net', `cuts ${a.name}>${b.name}`)
+    stage.network.cutOneWay(a.name, b.name)
+    return () => stage.network.heal(a.name, b.name)
+  },
+}
+
+const partition: Fault = {
+  name: 'partition',
+  lastsMs: { min: 500, max: 9_000 },
+  begin: ({ chance, network, machines, note }) => {
+    const sides = Array.from({ length: chance.within({ min: 2, max: 3 }) }, (): string[] => [])
+    for (const { name } of machines) chance.oneOf(sides).push(name)
+    note('net', `parts ${sides.map((side) => side.join('+') || '-').join(' | ')}`)
+    network.partition(sides)
+    return () => network.partition([])
+  },
+}
+
+const isolateLeader: Fault = {
+  name: 'isolateLeader',
+  lastsMs: { min: 1_000, max: 9_000 },
+  begin: ({ network, leader, note }) => {
+    if (!leader) return null
+    note('net', `parts the leader ${leader.name}`)
+    network.partition([[leader.name]])
+    return () => network.partition([])
+  },
+}
+
+const dropLinks: Fault = {
+  name: 'dropLinks',
+  begin: (stage) => {
+    const [a, b] = twoOf(stage)
+    stage.note('net', `drops the links ${a.name}-${b.name}`)
+    stage.network.dropLinks(a.name, b.name)
+    return nothing
+  },
+}
+
+const freeze: Fault = {
+  name: 'freeze',
+  begin: ({ chance, network, running, note, after }) => {
+    const process = running.length > 0 ? chance.oneOf(running) : null
+    if (!process) return null
+    const ms = chance.oneOf([200, 700, 3_000, 7_000])
+    note(process.name, `is stopped for ${ms} ms`)
+    process.clock.stop(ms)
+    network.stall(process.name)
+    after(ms, () => network.resume(process.name))
+    return nothing
+  },
+}
+
+const jumpClock: Fault = {
+  name: 'jumpClock',
+  begin: ({ chance, running, note }) => {
+    const process = running.length > 0 ? chance.oneOf(running) : null
+    if (!process) return null
+    const ms = chance.oneOf([-3_600_000, -40_000, -3_000, -100, 100, 3_000, 40_000])
+    note(process.name, `has its clock set by ${ms} ms`)
+    process.clock.jump(ms)
+    return nothing
+  },
+}
+
+const crash: Fault = {
+  name: 'crash',
+  begin: ({ chance, running, crash: down }) => {
+    const process = running.length > 0 ? chance.oneOf(running) : null
+    if (!process) return null
+    down(process, 'crashes')
+    return nothing
+  },
+}
+
+const crashLeader: Fault = {
+  name: 'crashLeader',
+  begin: ({ leader, crash: down }) => {
+    if (!leader) return null
+    down(leader, 'crashes as leader')
+    return nothing
+  },
+}
+
+const crashAll: Fault = {
+  name: 'crashAll',
+  begin: ({ running, crash: down }) => {
+    for (const process of running) down(process, 'crashes with all others')
+    return nothing
+  },
+}
+
+/** As a power cut: nobody is told, the links just fall silent. */
+const powerCut: Fault = {
+  name: 'powerCut',
+  lastsMs: { min: 3_000, max: 9_000 },
+  begin: ({ chance, network, running, machines, crash: down }) => {
+    const process = running.length > 0 ? chance.oneOf(running) : null
+    if (!process) return null
+    const others = machines.filter((other) => other !== process)
+    for (const other of others) network.cut(process.name, other.name)
+    down(process, 'loses its power')
+    return () => {
+      for (const other of others) network.heal(process.name, other.name)
+    }
+  },
+}
+
+const crashAtWrite: Fault = {
+  name: 'crashAtWrite',
+  begin: ({ chance, running, crash: down }) => {
+    const process = running.length > 0 ? chance.oneOf(running) : null
+    if (!process) return null
+    const moment = chance.oneOf(['write', 'synced'] as const)
+    process.disk.weather.crashAt = { moment, crash: () => down(process, `crashes at a ${moment}`) }
+    return nothing
+  },
+}
+
+const slowDisk: Fault = {
+  name: 'slowDisk',
+  lastsMs: { min: 500, max: 6_000 },
+  begin: ({ chance, machines, note }) => {
+    const { name, disk } = chance.oneOf(machines)
+    disk.weather.syncMs = chance.oneOf([
+      { min: 5, max: 40 },
+      { min: 50, max: 300 },
+      { min: 800, max: 2_500 },
+    ])
+    note(name, `syncs in ${disk.weather.syncMs.max} ms`)
+    return () => {
+      disk.weather.syncMs = { min: 0, max: 2 }
+    }
+  },
+}
+
+const failSync: Fault = {
+  name: 'failSync',
+  begin: ({ chance, running, note }) => {
+    const process = running.length > 0 ? chance.oneOf(running) : null
+    if (!process) return null
+    note(process.name, 'has a failing sync ahead')
+    process.disk.weather.failsNext = true
+    return nothing
+  },
+}
+
+const fullDisk: Fault = {
+  name: 'fullDisk',
+  lastsMs: { min: 500, max: 4_000 },
+  begin: ({ chance, machines, note }) => {
+    const { name, disk } = chance.oneOf(machines)
+    note(name, 'has a full disk')
+    disk.weather.full = true
+    return () => {
+      disk.weather.full = false
+    }
+  },
+}
+
+const join: Fault = {
+  name: 'join',
+  begin: (stage) => (stage.join() ? nothing : null),
+}
+
+const leave: Fault = {
+  name: 'leave',
+  begin: ({ chance, running, leave: away }) => {
+    // Only those who came later: without its founders a group of three could not lose another one.
+    const guests = running.filter(({ isGuest, group }) => isGuest && group !== null)
+    if (guests.length === 0) return null
+    away(chance.oneOf(guests))
+    return nothing
+  },
+}
+
+const transfer: Fault = {
+  name: 'transfer',
+  begin: ({ chance, leader, machines, note }) => {
+    if (!leader?.raft) return null
+    const to = chance.oneOf(machines)
+    note(leader.name, `is asked to hand over to ${to.name}`)
+    leader.raft.send({ type: 'raft.transferLeadership', to: to.peer })
+    return nothing
+  },
+}
+
+export const FAULTS: readonly Fault[] = [
+  delay,
+  cut,
+  cutOneWay,
+  partition,
+  isolateLeader,
+  dropLinks,
+  freeze,
+  jumpClock,
+  crash,
+  crashLeader,
+  crashAll,
+  powerCut,
+  crashAtWrite,
+  slowDisk,
+  failSync,
+  fullDisk,
+  join,
+  leave,
+  transfer,
+]

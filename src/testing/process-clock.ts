@@ -1,0 +1,71 @@
+/**
+ * The clock of one simulated process: time as this process sees it. Its wall clock can jump, the process can be stopped for a while as by
+ * SIGSTOP, and killed: then nothing that it asked for ever runs again.
+ */
+import type { Clock } from '../clock.ts'
+import type { SimulatedClock } from './simulated-clock.ts'
+
+interface Timer {
+  /** Of the world's clock. */
+  id: unknown
+  cancelled: boolean
+}
+
+export class ProcessClock implements Clock {
+  readonly #world: SimulatedClock
+  #skewMs: number
+  #stoppedUntilMs = 0
+  #alive = true
+
+  constructor(world: SimulatedClock, skewMs: number) {
+    this.#world = world
+    this.#skewMs = skewMs
+  }
+
+  now(): number {
+    return Math.floor(this.#world.now() + this.#skewMs)
+  }
+
+  setTimeout(callback: () => void, delayMs: number): unknown {
+    const timer: Timer = { id: null, cancelled: false }
+    if (this.#alive) timer.id = this.#world.setTimeout(() => this.#run(timer, callback), delayMs)
+    return timer
+  }
+
+  clearTimeout(id: unknown): void {
+    if (!id) return
+    const timer = id as Timer
+    timer.cancelled = true
+    this.#world.clearTimeout(timer.id)
+  }
+
+  endOfTurn(callback: () => void): void {
+    this.setTimeout(callback, 0)
+  }
+
+  get skewMs(): number {
+    return this.#skewMs
+  }
+
+  /** The wall clock is set by `ms`, either way; timers under way are not touched, as in an operating system. */
+  jump(ms: number): void {
+    this.#skewMs += ms
+  }
+
+  /** Nothing of this process runs for `ms`; what is due meanwhile runs then, in order. */
+  stop(ms: number): void {
+    this.#stoppedUntilMs = this.#world.now() + ms
+  }
+
+  /** Nothing of this process runs any more. */
+  kill(): void {
+    this.#alive = false
+  }
+
+  #run(timer: Timer, callback: () => void): void {
+    if (!this.#alive || timer.cancelled) return
+    const leftMs = this.#stoppedUntilMs - this.#world.now()
+    if (leftMs > 0) timer.id = this.#world.setTimeout(() => this.#run(timer, callback), leftMs)
+    else callback()
+  }
+}

@@ -1,0 +1,65 @@
+/** The state machine that simulated clients talk to: registers to set and compare-and-set, counters to add to. It tells what it applies. */
+import type { ApplyContext, StateMachine } from '../machines/state-machine.ts'
+
+/** `id` is the command's own, unique in a simulation. */
+export type RegisterCommand =
+  | { readonly type: 'set'; readonly id: string; readonly key: string; readonly value: number }
+  | {
+      readonly type: 'cas'
+      readonly id: string
+      readonly key: string
+      readonly from: number | null
+      readonly to: number
+    }
+  | { readonly type: 'add'; readonly id: string; readonly key: string; readonly by: number }
+  /** Throws when it is applied. */
+  | { readonly type: 'fail'; readonly id: string; readonly key: string }
+
+export interface RegisterQuery {
+  readonly key: string
+}
+
+/** set: null; cas: whether it swapped; add: the sum. */
+export type RegisterResult = null | boolean | number
+
+export type RegisterMachine = StateMachine<RegisterCommand, RegisterResult, RegisterQuery, number | null>
+
+export function registerMachine(
+  applied: (command: RegisterCommand, context: ApplyContext, after: number | null) => void,
+): RegisterMachine {
+  let registers = new Map<string, number>()
+  return {
+    id: 'registers',
+    version: 1,
+    apply(command, context) {
+      const { key } = command
+      const before = registers.get(key) ?? null
+      const after = valueAfter(command, before)
+      applied(command, context, after)
+      if (command.type === 'fail') throw new RangeError('This command always fails.')
+      if (after !== null) registers.set(key, after)
+      if (command.type === 'cas') return before === command.from
+      return command.type === 'add' ? after : null
+    },
+    query: ({ key }) => registers.get(key) ?? null,
+    snapshot: () => [new TextEncoder().encode(JSON.stringify([...registers]))],
+    restore(chunks) {
+      const bytes = Uint8Array.from([...chunks].flatMap((chunk) => [...chunk]))
+      registers = new Map(JSON.parse(new TextDecoder().decode(bytes)) as [string, number][])
+    },
+  }
+}
+
+/** What `key` holds once `command` found `before`. */
+export function valueAfter(command: RegisterCommand, before: number | null): number | null {
+  switch (command.type) {
+    case 'set':
+      return command.value
+    case 'cas':
+      return before === command.from ? command.to : before
+    case 'add':
+      return (before ?? 0) + command.by
+    case 'fail':
+      return before
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The disk of one simulated machine: a durable storage that keeps exactly what it promised to keep, and loses as much of the rest as
+ * the seed decides. It outlives the processes that use it.
+ *
+ * A write is answered once a sync has brought it to the platter; writes that wait together are synced together. A crash keeps any beginning
+ * of the writes that were not synced: they may have got there or not. A write that was torn by the crash is dropped whole, with all that
+ * follow it: the contract makes a write atomic, so a storage must notice by its checksum. After a failed sync, or where the disk is full,
+ * nothing more is written until the process starts again.
+ */
+
+import type { Persisted, RaftStore, Storage } from '../actors/storage/storage.ts'
+import type { Clock } from '../clock.ts'
+import { TesseraError } from '../errors.ts'
+import type { GroupId } from '../identity/digest.ts'
+import type { HardState, Persist } from '../machines/raft/effects.ts'
+import type { Entry } from '../machines/raft/messages.ts'
+import type { Chance, Range } from './chance.ts'
+
+/** What a disk holds for sure, for one group. */
+export interface Platter {
+  hardState: HardState | null
+  /** From index 1 on. */
+  readonly entries: Entry[]
+}
+
+/** How this disk behaves now. */
+export interface DiskWeather {
+  syncMs: Range
+  /** The next sync fails. */
+  failsNext: boolean
+  full: boolean
+  /** Called at the next write, before it is taken, or at the next sync, before it is answered. */
+  crashAt: { readonly moment: 'write' | 'synced'; readonly crash: () => void } | null
+}
+
+const CALM: DiskWeather = { syncMs: { min: 0, max: 2 }, failsNext: false, full: false, crashAt: null }
+
+export class SimulatedDisk {
+  readonly weather: DiskWeather = { ...CALM }
+  readonly #chance: Chance
+  readonly #platters = new Map<GroupId, Platter>()
+  #stores: SimulatedStore[] = []
+  /** Writes that a crash took. */
+  lost = 0
+
+  constructor(chance: Chance) {
+    this.#chance = chance
+  }
+
+  /** The storage of the process that runs on `clock`. */
+  storage(clock: Clock): Storage {
+    return {
+      durable: true,
+      open: (group) => {
+        const store = new SimulatedStore(this.platter(group), clock, this.weather, this.#chance)
+        this.#stores.push(store)
+        return store
+      },
+    }
+  }
+
+  platter(group: GroupId): Platter {
+    const platter = this.#platters.get(group) ?? { hardState: null, entries: [] }
+    this.#platters.set(group, platter)
+    return platter
+  }
+
+  calm(): void {
+    Object.assign(this.weather, CALM)
+  }
+
+  /** The process is gone, and with it what it had not synced. */
+  crash(): void {
+    this.weather.crashAt = null
+    for (const store of this.#stores) this.lost += store.crash(this.#chance)
+    this.#stores = []
+  }
+}
+
+class SimulatedStore implements RaftStore {
+  readonly persisted: Persisted | null
+  readonly #platter: Platter
+  readonly #clock: Clock
+  readonly #weather: DiskWeather
+  readonly #chance: Chance
+  #waiting: { readonly write: Persist; readonly done: (error: unknown) => void }[] = []
+  #syncing = false
+  #failure: TesseraError | null = null
+  #closed = false
+
+  constructor(platter: Platter, clock: Clock, weather: DiskWeather, chance: Chance) {
+    this.#platter = platter
+    this.#clock = clock
+    this.#weather = weather
+    this.#chance = chance
+    const { hardState, entries } = platter
+    this.persisted = hardState ? { hardState, entries: [...entries] } : null
+  }
+
+  write(write: Persist, done: (error: unknown) => void): void {
+    if (this.#takesCrash('write') || this.#closed) return
+    if (this.#weather.full) this.#fail('The disk is full.')
+    this.#waiting.push({ write, done })
+    this.#syncSoon()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  /** Returns how many writes were lost. */
+  crash(chance: Chance): number {
+    this.#closed = true
+    const kept = chance.below(this.#waiting.length + 1)
+    for (const { write } of this.#waiting.slice(0, kept)) this.#apply(write)
+    return this.#waiting.length - kept
+  }
+
+  #syncSoon(): void {
+    if (this.#syncing) return
+    this.#syncing = true
+    this.#clock.setTimeout(() => this.#sync(), this.#chance.within(this.#weather.syncMs))
+  }
+
+  #sync(): void {
+    this.#syncing = false
+    if (this.#closed) return
+    if (this.#weather.failsNext) {
+      this.#weather.failsNext = false
+      this.#fail('The sync failed.')
+    }
+    const waiting = this.#waiting
+    if (this.#failure) {
+      for (const { done } of waiting) done(this.#failure)
+      return
+    }
+    this.#waiting = []
+    for (const { write } of waiting) this.#apply(write)
+    if (this.#takesCrash('synced')) return
+    for (const { done } of waiting) done(null)
+  }
+
+  #fail(detail: string): void {
+    this.#failure ??= new TesseraError('StorageFailed', { detail })
+  }
+
+  #takesCrash(moment: 'write' | 'synced'): boolean {
+    const { crashAt } = this.#weather
+    if (crashAt?.moment !== moment) return false
+    this.#weather.crashAt = null
+    crashAt.crash()
+    return true
+  }
+
+  #apply({ hardState, from, entries: written }: Persist): void {
+    const { entries } = this.#platter
+    if (hardState) this.#platter.hardState = hardState
+    entries.length = Math.min(entries.length, from - 1)
+    for (const entry of written) entries.push(entry)
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * One simulated machine: an identity and a disk that last, and on it one process after the other, each a whole node with its group.
+ *
+ * Lifecycle of a process: started -> running (the group is joined) -> crashed, all of it at once | left. `life` counts them.
+ */
+import type { Group } from '../actors/group.ts'
+import { createNode, type TesseraNode } from '../actors/node.ts'
+import type { RaftActor } from '../actors/raft.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { GroupId } from '../identity/digest.ts'
+import { GroupKey } from '../identity/group-key.ts'
+import { Identity, type PeerId } from '../identity/keys.ts'
+import type { RaftTiming } from '../limits.ts'
+import type { RaftContext } from '../machines/raft/machine.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Chance } from './chance.ts'
+import { ProcessClock } from './process-clock.ts'
+import type { RegisterMachine } from './register-machine.ts'
+import type { SimulatedClock } from './simulated-clock.ts'
+import { SimulatedDisk } from './simulated-disk.ts'
+
+const NETWORK = 'simulation'
+const KEY = GroupKey.fromSecret(new Uint8Array(32).fill(7))
+
+export interface ProcessDeps {
+  readonly name: string
+  readonly clock: SimulatedClock
+  readonly chance: Chance
+  /** 0: it only joins. */
+  readonly voters: number
+  /** It came after the group was formed, and may leave. */
+  readonly isGuest: boolean
+  readonly timing: RaftTiming
+  readonly bootstrap: readonly string[]
+  /** The transport of a new process of this machine. */
+  readonly transport: (process: SimulatedProcess) => Transport
+  readonly machine: (process: SimulatedProcess) => RegisterMachine
+  readonly warn: (process: SimulatedProcess, code: ErrorCode, detail: string) => void
+}
+
+export class SimulatedProcess {
+  readonly name: string
+  readonly peer: PeerId
+  readonly disk: SimulatedDisk
+  readonly #deps: ProcessDeps
+  readonly #identity: Identity
+  #clock: ProcessClock
+  #node: TesseraNode | null = null
+  #group: Group<RegisterMachine> | null = null
+  #groupId: GroupId | null = null
+  #life = 0
+  #running = false
+  #gone = false
+
+  constructor(deps: ProcessDeps) {
+    this.#deps = deps
+    this.name = deps.name
+    this.#identity = Identity.fromSeed(deps.chance.bytes(32), 'fixed')
+    this.peer = this.#identity.peer
+    this.disk = new SimulatedDisk(deps.chance.fork())
+    this.#clock = new ProcessClock(deps.clock, 0)
+  }
+
+  get clock(): ProcessClock {
+    return this.#clock
+  }
+  /** Null while no process runs, or it has not joined yet. */
+  get group(): Group<RegisterMachine> | null {
+    return this.#running ? this.#group : null
+  }
+  /** Known since it first joined, and kept. */
+  get groupId(): GroupId | null {
+    return this.#groupId
+  }
+  get life(): number {
+    return this.#life
+  }
+  get running(): boolean {
+    return this.#running
+  }
+  get isGuest(): boolean {
+    return this.#deps.isGuest
+  }
+  /** It left the group for good. */
+  get gone(): boolean {
+    return this.#gone
+  }
+  get raft(): RaftActor | null {
+    return (this.group?.actor.getSnapshot().children.raft as RaftActor | undefined) ?? null
+  }
+  get context(): RaftContext | null {
+    return this.raft?.getSnapshot().context ?? null
+  }
+  get address(): string {
+    return `memory://${this.name}`
+  }
+
+  start(): void {
+    if (this.#running || this.#gone) return
+    const { clock, chance, voters, timing, transport, machine, warn } = this.#deps
+    const life = ++this.#life
+    this.#running = true
+    this.#clock = new ProcessClock(clock, this.#clock.skewMs)
+    const own = this.#clock
+    const random = chance.fork()
+    createNode({
+      network: NETWORK,
+      listen: this.address,
+      bootstrap: this.#deps.bootstrap.filter((address) => address !== this.address),
+      identity: this.#identity,
+      storage: this.disk.storage(own),
+      transport: transport(this),
+      clock: own,
+      random: () => random.uint32(),
+      warn: (code, detail) => {
+        if (this.#running && this.#life === life) warn(this, code, detail)
+      },
+    }).then(
+      (node) => {
+        if (!this.#running || this.#life !== life) return
+        this.#node = node
+        this.#group = node.join({ key: KEY, machine: machine(this), voters, timing })
+        this.#groupId = this.#group.id
+      },
+      (error: unknown) => {
+        if (this.#running && this.#life === life) warn(this, 'Unexpected', String(error))
+      },
+    )
+  }
+
+  /** All of it is gone at once. The network must be told apart. */
+  crash(): void {
+    if (!this.#running) return
+    this.#running = false
+    this.#clock.kill()
+    this.disk.crash()
+    this.#node = null
+    this.#group = null
+  }
+
+  /** Leaves the group and the network for good. */
+  async leave(): Promise<void> {
+    this.#gone = true
+    await this.#node?.stop()
+  }
+
+  /** The process has ended by itself. */
+  ended(): void {
+    this.#running = false
+    this.#clock.kill()
+  }
+}

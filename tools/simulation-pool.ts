@@ -1,0 +1,39 @@
+/** Runs simulations on several cores: each worker gets the next seed as soon as it is done with one. */
+import { Worker } from 'node:worker_threads'
+import type { Outcome, WorkerSettings } from './simulate-worker.ts'
+
+export interface PoolOptions {
+  /** URL of the module with `simulate`. */
+  readonly module: string
+  readonly workers: number
+  readonly seeds: Iterable<number>
+  /** True ends the run: no further seed is begun. */
+  readonly told: (outcome: Outcome) => boolean
+}
+
+/** Resolves when every begun seed is done; rejects with what a worker threw. */
+export async function runSeeds({ module, workers, seeds, told }: PoolOptions): Promise<void> {
+  const queue = seeds[Symbol.iterator]()
+  let enough = false
+  const next = (): number | null => {
+    const { value, done } = queue.next()
+    return done || enough ? null : value
+  }
+  const run = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const settings: WorkerSettings = { module }
+      const worker = new Worker(new URL('./simulate-worker.js', import.meta.url), { workerData: settings })
+      const feed = (): void => {
+        const seed = next()
+        if (seed === null) void worker.terminate().then(() => resolve())
+        else worker.postMessage({ seed })
+      }
+      worker.on('error', reject)
+      worker.on('message', (outcome: Outcome) => {
+        enough = told(outcome) || enough
+        feed()
+      })
+      feed()
+    })
+  await Promise.all(Array.from({ length: workers }, run))
+}
