@@ -17,8 +17,11 @@ export interface Formed {
 }
 
 /** Three nodes, or `size` of them, that are one group. */
-export async function formed(seed: number, size = 3, options: Partial<NodeOptions> = {}): Promise<Formed> {
-  const world = createWorld(seed)
+export async function formed(
+  seed: number,
+  { size = 3, delayMs = 0, ...options }: Partial<NodeOptions> & { size?: number; delayMs?: number } = {},
+): Promise<Formed> {
+  const world = createWorld(seed, { delayMs })
   const nodes: TesseraNode[] = []
   for (let i = 0; i < size; i++) nodes.push(await world.node(`n${i}`, options))
   const groups = nodes.map((node) => node.join({ key: KEY, machine: counter(), voters: size }))
