@@ -133,12 +133,13 @@ function walkAll(coverage: Coverage<typeof raftMachine>, input: RaftInput): void
     stopWhen: ({ context }) => context.term > TERM_MAX || context.log.lastIndex > LOG_MAX,
   })
   for (const path of paths) coverage.walk(path, input)
+  let missing = coverage.uncovered()
   for (const { steps, state } of paths.filter(({ state }) => state.status === 'active')) {
     for (const event of eventsOf(state.context)) {
-      const isWanted = coverage
-        .uncovered()
-        .some((name) => name.includes(` on ${event.type} `) || name.includes(' on always '))
-      if (isWanted) coverage.walk({ steps: [...steps, { event }] }, input)
+      const mayTake = (name: string): boolean => name.includes(` on ${event.type} `) || name.includes(' on always ')
+      if (!missing.some(mayTake)) continue
+      coverage.walk({ steps: [...steps, { event }] }, input)
+      missing = coverage.uncovered()
     }
   }
 }

@@ -215,6 +215,19 @@ describe('§5.3 log replication', () => {
     expect(rig.context.commitIndex).toBe(2)
   })
 
+  it('what was cut is on no disk any more, even if a write of it is still to be answered', () => {
+    const rig = new Rig({ disk: false, log: [1] })
+    expect(rig.context.writes.durableIndex).toBe(2)
+    rig.hear('b', append(1, 2, 1, [entry(1), entry(1)]))
+    const { issued } = rig.context.writes
+    rig.hear('c', append(2, 1, 1, [entry(2), entry(2), entry(2)]))
+    expect(rig.context.writes.durableIndex).toBe(1)
+    rig.send({ type: 'raft.persisted', number: issued })
+    expect(rig.context.writes.durableIndex).toBe(1)
+    rig.send({ type: 'raft.persisted', number: rig.context.writes.issued })
+    expect(rig.context.writes.durableIndex).toBe(4)
+  })
+
   it('its AppendEntries wait for its term, not for its entries (Thesis §10.2.1)', () => {
     const rig = new Rig({ disk: false }).becomeLeader()
     const { hardState, issued } = rig.context.writes
@@ -381,6 +394,14 @@ describe('§6 membership', () => {
     rig.hear('b', matched(2, 2))
     expect(rig.context.configuration.learners.map(nameOf)).toEqual(['d'])
     rig.hear('b', matched(2, 3))
+    expect(rig.context.configuration.learners.map(nameOf)).toEqual(['d', 'e'])
+  })
+
+  it('a second change waits until the first is committed', () => {
+    const rig = new Rig().becomeSettledLeader()
+    for (const peer of ['d', 'e']) rig.bond(peer, null)
+    expect(rig.context.configuration.learners.map(nameOf)).toEqual(['d'])
+    rig.hear('b', matched(2, rig.context.log.lastIndex))
     expect(rig.context.configuration.learners.map(nameOf)).toEqual(['d', 'e'])
   })
 

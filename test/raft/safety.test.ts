@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Cluster } from './cluster.ts'
 import { SafetyChecker } from './safety.ts'
 
-const RUNS = 150
+const RUNS = 100
 const NAMES = ['a', 'b', 'c', 'd', 'e']
 const name = fc.constantFrom(...NAMES)
 
@@ -137,7 +137,7 @@ describe('Raft figure 3', () => {
           checker.check(cluster)
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 })
