@@ -5,63 +5,25 @@
  *
  * Beside the subject runs the model: the chart alone, with nothing behind it, on a clock in lockstep. It is told what the wire amounts to.
  */
-import { type Actor, type AnyEventObject, createActor, fromPromise, type SnapshotFrom } from 'xstate'
-import { linkLogic } from '../../src/actors/bond.ts'
-import { verified } from '../../src/actors/discovery.ts'
-import type { GroupId, NetworkId } from '../../src/identity/digest.ts'
-import { GroupKey } from '../../src/identity/group-key.ts'
-import { Identity, type PeerId } from '../../src/identity/keys.ts'
-import { ENTRY_VERSION, type SignedEntry, signEntry } from '../../src/identity/peer-entry.ts'
+import { type AnyEventObject, createActor, type SnapshotFrom } from 'xstate'
 import { BOND } from '../../src/limits.ts'
-import type {
-  BondEvent,
-  BondInput,
-  LinkCommand,
-  SyncInput,
-  TicketInput,
-  TicketVerdict,
-} from '../../src/machines/bond/events.ts'
-import { bondMachine } from '../../src/machines/bond/machine.ts'
+import type { BondEvent, BondInput, LinkCommand } from '../../src/machines/bond/events.ts'
+import type { bondMachine } from '../../src/machines/bond/machine.ts'
 import { SimulatedClock } from '../../src/testing/simulated-clock.ts'
 import { createMemoryNetwork } from '../../src/transport/memory.ts'
 import type { Link } from '../../src/transport/transport.ts'
 import { inert } from '../bond/paths.ts'
-import { BOND_ID, FOREVER, GROUP, NETWORK } from '../bond/rig.ts'
+import { BOND_ID, FOREVER, GROUP } from '../bond/rig.ts'
+import { type Bond, KEY, Party, PEER, SUBJECT, startBond, THIRD, WRONG_KEY } from './bond-party.ts'
 
 type Snapshot = SnapshotFrom<typeof bondMachine>
-type Bond = Actor<typeof bondMachine>
 
-const KEY = GroupKey.fromSecret(new Uint8Array(32).fill(1))
-const WRONG_KEY = GroupKey.fromSecret(new Uint8Array(32).fill(2))
-const [SUBJECT, PEER, THIRD] = [1, 2, 3].map((seed) => Identity.fromSeed(new Uint8Array(32).fill(seed))) as [
-  Identity,
-  Identity,
-  Identity,
-]
 const [HERE, THERE] = ['subject', 'peer']
 
 /** What both must agree on at each step. */
 export function view({ value, status, context }: Snapshot) {
   const { outcome, reason, missed, syncAttempts, entryDue, expires } = context
   return { value, status, outcome, reason, missed, syncAttempts, entryDue, expires }
-}
-
-/** One of the two: who it is, and what it may lie about. */
-class Party {
-  readonly identity: Identity
-  readonly name: string
-  network: NetworkId = NETWORK
-  group: GroupId = GROUP
-  key = KEY
-  /** Its own entry is somebody else's. */
-  lies = false
-  bond: Bond | null = null
-  link: Link | null = null
-
-  constructor(identity: Identity, name: string) {
-    this.identity = identity
-    this.name = name
-  }
 }
 
 interface Asked {
@@ -296,54 +258,13 @@ export class Walk {
 
   #spawn(party: Party, input: BondInput, accepted: Link | null): void {
     const isSubject = party === this.#subject
-    const clock = this.clock
-    const ask = <Output>() =>
-      new Promise<Output>((resolve, reject) => this.#asked.push({ resolve: resolve as Asked['resolve'], reject }))
-    const bond = bondMachine.provide({
-      actors: {
-        link: linkLogic({
-          clock,
-          endpoint: this.#endpoints[isSubject ? 0 : 1]!,
-          self: party.identity.peer,
-          get network() {
-            return party.network
-          },
-          get group() {
-            return input.group === null ? null : { id: party.group, key: party.key }
-          },
-          entries: {
-            own: () => this.#entryOf(party.lies ? THIRD : party.identity),
-            of: () => this.#entryOf(THIRD),
-            bonded: () => [],
-            learn: (entries) => verified(entries, NETWORK, clock.now()).map(({ entry }) => entry.peer),
-          },
-          accepted: () => accepted ?? undefined,
-          deliver: () => {},
-          attach: (_, link) => {
-            party.link = link
-          },
-        }),
-        checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => (isSubject ? ask<TicketVerdict>() : FOREVER)),
-        syncCatalog: fromPromise<void, SyncInput>(() => ask<void>()),
-      },
-      actions: {
-        // The peer's group has nobody else to give its claim to; as a dialler it gets it when the path says so.
-        claim: ({ self, context }) => {
-          if (isSubject || context.role === 'dialler') return
-          clock.endOfTurn(() => self.getSnapshot().status === 'active' && self.send({ type: 'bond.granted' }))
-        },
-      },
-    })
-    party.bond = createActor(bond, { input, clock })
-    party.bond.start()
+    const endpoint = this.#endpoints[isSubject ? 0 : 1]!
+    const asks = isSubject ? { ask: this.#ask } : {}
+    startBond(party, { input, endpoint, accepted, clock: this.clock, ...asks })
   }
 
-  #entryOf(identity: Identity): SignedEntry {
-    const nowMs = this.clock.now()
-    const versions = { protocolVersion: ENTRY_VERSION, incarnation: nowMs, update: nowMs }
-    const told = { departed: false, addresses: [], tags: [], groups: [], tickets: [] }
-    return signEntry({ ...versions, ...told, network: NETWORK, peer: identity.peer as PeerId }, identity)
-  }
+  readonly #ask = <Output>(): Promise<Output> =>
+    new Promise((resolve, reject) => this.#asked.push({ resolve: resolve as Asked['resolve'], reject }))
 }
 
 const ORDERS = new Set([
