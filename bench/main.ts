@@ -1,0 +1,26 @@
+/**
+ * `npm run bench -- <name>`: runs one benchmark and prints its report, as tables or, with `--json`, as one JSON object.
+ */
+import { commit } from './commit.ts'
+import { type BenchOptions, parseOptions, USAGE } from './options.ts'
+import { type Measured, printReport, reportOf } from './report.ts'
+
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Measured>>> = { commit }
+
+const tell = (line: string) => void process.stderr.write(`${line}\n`)
+
+let options: BenchOptions
+try {
+  options = parseOptions(process.argv.slice(2), tell)
+} catch (error) {
+  tell(`${error instanceof Error ? error.message : error}\n\n${USAGE}`)
+  process.exit(2)
+}
+const benchmark = BENCHMARKS[options.name]
+if (!benchmark) {
+  tell(`There is no benchmark ${options.name}.\n\n${USAGE}`)
+  process.exit(2)
+}
+const report = reportOf(options.name, await benchmark(options))
+if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`)
+else printReport(report)
