@@ -1,4 +1,7 @@
-/** What every storage must do, and what it must do as well where it calls itself durable. Each storage's test runs this on itself. */
+/**
+ * What every storage must do, and what it must do as well where it calls itself durable: outlive its process, and refuse what it
+ * cannot keep. Each storage's test runs this on itself.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RaftStore, Storage } from '../../src/actors/storage/storage.ts'
 import {
@@ -17,6 +20,8 @@ import {
 
 export interface Harness {
   readonly storage: Storage
+  /** The same storage, as another process would make it. */
+  again(): Storage
   remove(): void
 }
 
@@ -43,7 +48,10 @@ export function describeStorage(name: string, durable: boolean, make: () => Harn
       await written(store, persist(1, 1, [command(1, 1)], hardState(3)))
       await store.close()
       expect(harness.storage.durable).toBe(durable)
-      expect(opened().persisted !== null).toBe(durable)
+      // Another storage in the same place, as a process that comes back would have it.
+      const comeBack = harness.again().open(GROUP, ALICE)
+      open.push(comeBack)
+      expect(comeBack.persisted !== null).toBe(durable)
     })
 
     it('holds nothing when it is opened the first time', () => {
@@ -80,15 +88,21 @@ export function describeStorage(name: string, durable: boolean, make: () => Harn
       for (const store of stores) expect(await written(store, persist(1, 1, [command(1, 1)]))).toBeNull()
     })
 
-    if (durable) describeDurable(() => harness.storage, opened)
+    describeKept(opened)
+    if (durable) describeRefusals(() => harness.storage, opened)
   })
 }
 
-function describeDurable(storage: () => Storage, opened: (...of: Parameters<Storage['open']> | []) => RaftStore): void {
-  const reopened = async (store: RaftStore): Promise<RaftStore> => {
-    await store.close()
-    return opened()
-  }
+type Open = (...of: Parameters<Storage['open']> | []) => RaftStore
+
+async function closedAndOpened(store: RaftStore, opened: Open): Promise<RaftStore> {
+  await store.close()
+  return opened()
+}
+
+/** A group may be left and joined again: what one process wrote it finds again, durable or not. */
+function describeKept(opened: Open): void {
+  const reopened = (store: RaftStore) => closedAndOpened(store, opened)
 
   it('keeps term, vote and formation', async () => {
     const store = opened()
@@ -129,10 +143,14 @@ function describeDurable(storage: () => Storage, opened: (...of: Parameters<Stor
 
   it('keeps the stores of groups and members apart', async () => {
     const mine = opened()
-    await written(mine, persist(1, 1, [command(1, 1)]))
+    await written(mine, persist(1, 1, [command(1, 1)], hardState(1)))
     expect(opened(GROUP, BOB).persisted).toBeNull()
     expect(opened(OTHER_GROUP, ALICE).persisted).toBeNull()
   })
+}
+
+function describeRefusals(storage: () => Storage, opened: Open): void {
+  const reopened = (store: RaftStore) => closedAndOpened(store, opened)
 
   it('refuses a write that leaves a gap, and from then on every write, with the same error', async () => {
     const store = opened()

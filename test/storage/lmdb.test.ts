@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -10,10 +11,14 @@ import { ALICE, after, BOB, command, digested, Folders, GROUP, hardState, persis
 const folders = new Folders()
 afterEach(() => folders.remove())
 
-describeStorage('lmdb', true, () => ({ storage: lmdb(folders.make()), remove: () => folders.remove() }))
+describeStorage('lmdb', true, () => {
+  const folder = folders.make()
+  return { storage: lmdb(folder), again: () => lmdb(folder), remove: () => folders.remove() }
+})
 
 /** Transactions the store's log has seen: LMDB counts them, and syncs once for each. */
-const transactions = (folder: string): number => checkPages(join(folder, GROUP, ALICE, 'log', 'data.mdb'))
+const transactions = (folder: string): number => checkPages(logOf(folder)).transaction
+const logOf = (folder: string): string => join(folder, GROUP, ALICE, 'log', 'data.mdb')
 
 describe('lmdb', () => {
   it('commits what waits together in one transaction with one sync', async () => {
@@ -34,6 +39,20 @@ describe('lmdb', () => {
     expect(answers).toEqual([502, 503, 504])
     expect(transactions(folder)).toBe(before + 3)
     await store.close()
+  })
+
+  it('opens a file that ends before its last page, as LMDB leaves it where that page came free unwritten', async () => {
+    const folder = folders.make()
+    const store = lmdb(folder).open(GROUP, ALICE)
+    for (const [i, sizes] of [[1_500, 1_500, 1_500], [1_500, 10, 10], [10]].entries()) {
+      const entries = sizes.map((bytes, k) => command(1, k, bytes))
+      await written(store, persist(i + 1, 1, entries))
+    }
+    await store.close()
+    expect(statSync(logOf(folder)).size).toBeLessThan(checkPages(logOf(folder)).bytes)
+    const again = lmdb(folder).open(GROUP, ALICE)
+    expect(again.persisted?.entries).toEqual([command(1, 0, 10)])
+    await again.close()
   })
 
   it('touches the disk only when a store is opened', () => {

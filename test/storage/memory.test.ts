@@ -1,4 +1,4 @@
 import { memory } from '../../src/actors/storage/memory.ts'
 import { describeStorage } from './conformance.ts'
 
-describeStorage('memory', false, () => ({ storage: memory(), remove: () => {} }))
+describeStorage('memory', false, () => ({ storage: memory(), again: memory, remove: () => {} }))

@@ -94,12 +94,13 @@ export class Folders {
   }
 }
 
-/** Every file under `folder` with the hash of its bytes; leases apart, which say who looks and not what is kept. */
+/** Every file under `folder` with the hash of its bytes; leases and lock files apart, which say who looks and not what is kept. */
 export function contentsOf(folder: string): Record<string, string> {
   const contents: Record<string, string> = {}
   for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const path = join(file.parentPath, file.name)
-    if (file.isFile() && !path.includes('/lease/')) contents[path] = hash('sha256', readFileSync(path))
+    if (file.isFile() && !path.includes('/lease/') && file.name !== 'lock.mdb')
+      contents[path] = hash('sha256', readFileSync(path))
   }
   return contents
 }

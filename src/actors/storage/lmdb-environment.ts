@@ -8,6 +8,9 @@
  * separate `flushPromise`). Without it `mdb_txn_commit` writes the pages, calls `mdb_env_sync0` (`fdatasync`), and only then writes
  * the meta page through a descriptor opened with `O_DSYNC` (mdb.c), all before the worker marks the transaction `TXN_COMMITTED`
  * (writer.cpp, `WriteWorker::Write`), which is what resolves the promise (write.js, `resolveCommit`).
+ *
+ * `eventTurnBatching: false` because this storage makes its own batches, and because with it lmdb-js keeps a second promise for each
+ * batch that nobody can see: where a commit fails, its rejection would end the process as unhandled.
  */
 import { createRequire } from 'node:module'
 import type { RootDatabase } from 'lmdb'
@@ -27,6 +30,7 @@ export function openEnvironment(folder: string): Environment {
     keyEncoding: 'binary',
     encoding: 'binary',
     overlappingSync: false,
+    eventTurnBatching: false,
   })
 }
 

@@ -36,19 +36,27 @@ interface Meta {
 
 interface Walk {
   readonly file: number
+  /** Of the file, which may be shorter than `lastPage` says where the last pages are free (mdb.c, `MDB_meta`). */
+  readonly pages: number
   readonly meta: Meta
   readonly seen: Set<number>
 }
 
-/** Throws `StorageFailed` unless the file at `path` is one LMDB can read. The number of its last transaction. */
-export function checkPages(path: string): number {
+export interface Checked {
+  /** The number of the last transaction; each was synced once. */
+  readonly transaction: number
+  /** Of all pages that LMDB has given out, those at the end of the file that it has not written included. */
+  readonly bytes: number
+}
+
+/** Throws `StorageFailed` unless the file at `path` is one LMDB can read. */
+export function checkPages(path: string): Checked {
   const file = openFile(path)
   try {
     const meta = readMeta(file)
-    if (fstatSync(file).size < (meta.lastPage + 1) * meta.pageBytes) throw damage('its log has lost its end')
-    const walk: Walk = { file, meta, seen: new Set() }
+    const walk: Walk = { file, pages: fstatSync(file).size / meta.pageBytes, meta, seen: new Set() }
     for (const root of meta.roots) if (root !== null) walkTree(walk, root, 0)
-    return Number(meta.transaction)
+    return { transaction: Number(meta.transaction), bytes: (meta.lastPage + 1) * meta.pageBytes }
   } finally {
     closeSync(file)
   }
@@ -97,8 +105,9 @@ function metaAt(file: number, position: number, page: 0 | 1): Meta {
 }
 
 /** Marks `count` pages from `page` on as reached; each may be once, and none may lie outside the file. */
-function reach({ meta, seen }: Walk, page: number, count: number): void {
+function reach({ pages, meta, seen }: Walk, page: number, count: number): void {
   if (page < 2 || count < 1 || page + count - 1 > meta.lastPage) throw damage('its log points outside of itself')
+  if (page + count > pages) throw damage('its log has lost its end')
   for (let each = page; each < page + count; each++) {
     if (seen.has(each)) throw damage('its log uses a page twice')
     seen.add(each)
