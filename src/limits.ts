@@ -78,6 +78,8 @@ export const DISCOVERY = {
   exchangeTimeoutMs: 2_000,
   /** Bootstrap addresses are asked again, with this pause, until one answers. */
   bootstrapRetryMs: 1_000,
+  /** Then the others, until each has answered: else a network that was parted while it started stays in two. */
+  straggleRetryMs: 5_000,
 } as const
 
 /** Consensus timing: all members share it, so it is part of the group id. */

@@ -100,7 +100,7 @@ class BondLink {
       case 'link.sendPeers':
         return this.#sendPeers(this.#link)
       case 'link.ping':
-        return this.#send({ type: 'Ping', sentMs: this.#deps.clock.now() })
+        return this.#send({ type: 'Ping', sentMs: this.#deps.clock.monotonicMs() })
       case 'link.pong':
         return this.#pong(this.#link, event.sentMs)
       case 'link.departure':
@@ -213,7 +213,7 @@ class BondLink {
   }
 
   #heard(): void {
-    const nowMs = this.#deps.clock.now()
+    const nowMs = this.#deps.clock.monotonicMs()
     if (!this.#steady || nowMs - this.#heardMs < HEARD_MS) return
     this.#heardMs = nowMs
     this.#tell({ type: 'bond.heard' })
@@ -248,7 +248,7 @@ class BondLink {
       case 'Ping':
         return this.#tell({ type: 'bond.ping', sentMs: message.sentMs })
       case 'Pong':
-        return this.#tell({ type: 'bond.pong', sentMs: message.sentMs, nowMs: this.#deps.clock.now() })
+        return this.#tell({ type: 'bond.pong', sentMs: message.sentMs, nowMs: this.#deps.clock.monotonicMs() })
       case 'Departure':
         return this.#tell({ type: 'bond.departure' })
       case 'PeerEntryUpdate': {

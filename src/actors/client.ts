@@ -92,7 +92,7 @@ export class Client {
       for (let i = 0; i < commands.length; i++) settle(i, refusal(commands[i]), 0, undefined)
       return
     }
-    const deadlineMs = this.#deps.clock.now() + (options.timeoutMs ?? RAFT.executeTimeoutMs)
+    const deadlineMs = this.#deps.clock.monotonicMs() + (options.timeoutMs ?? RAFT.executeTimeoutMs)
     const first = this.#nextSequence
     const release = this.#giveUpOnAbort(options.signal, first, first + commands.length)
     let open = commands.length
@@ -135,7 +135,7 @@ export class Client {
     if (session !== this.#session) return
     const waiting = this.#waiting.get(sequence)
     if (!waiting) return
-    this.#lastAnswerMs = this.#deps.clock.now()
+    this.#lastAnswerMs = this.#deps.clock.monotonicMs()
     if (outcome.ok) this.#settle(waiting, null, index, outcome.result)
     else if (outcome.code === 'SessionExpired') this.#sessionExpired()
     else
@@ -193,7 +193,7 @@ export class Client {
   }
 
   #wait(waiting: Waiting): void {
-    if (this.#waiting.size === 0) this.#lastAnswerMs = this.#deps.clock.now()
+    if (this.#waiting.size === 0) this.#lastAnswerMs = this.#deps.clock.monotonicMs()
     this.#waiting.set(waiting.sequence, waiting)
     this.#waitingBytes += waiting.bytes.length
     if (waiting.until === 'appended') this.#feeding++
@@ -285,7 +285,7 @@ export class Client {
     if (this.#sweeper !== null || this.#waiting.size === 0) return
     this.#sweeper = this.#deps.clock.setTimeout(() => {
       this.#sweeper = null
-      this.#sweep(this.#deps.clock.now())
+      this.#sweep(this.#deps.clock.monotonicMs())
       this.#sweepSoon()
     }, SWEEP_MS)
   }

@@ -108,7 +108,7 @@ function checkParts({ identity, storage, transport, clock, random, warn, inspect
   checkMethods('identity', identity, ['sign'], 'an Identity')
   checkMethods('storage', storage, ['open'], 'memory(), or a durable storage')
   checkMethods('transport', transport, ['understands', 'endpoint'], 'webSocket(), or another Transport')
-  checkMethods('clock', clock, ['now', 'setTimeout', 'clearTimeout', 'endOfTurn'], 'a Clock')
+  checkMethods('clock', clock, ['now', 'monotonicMs', 'setTimeout', 'clearTimeout', 'endOfTurn'], 'a Clock')
   checkFunction('random', random, 'a function that returns 32 random bits')
   checkFunction('warn', warn, 'a function of a code and a detail')
   if (typeof inspect !== 'function') checkMethods('inspect', inspect, ['next'], 'an XState inspector')

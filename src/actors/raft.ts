@@ -67,10 +67,15 @@ export function raftLogic({ store, transmit, apply, respond, appended }: RaftDep
   })
 }
 
-/** Feeds the machine its time: each `tickMs`, and sooner where the machine has a nearer deadline. */
+/**
+ * Feeds the machine its time: each `tickMs`, and sooner where the machine has a nearer deadline. The machine's time begins as the wall
+ * clock's and then only passes: a wall clock that is set back must not stop heartbeats and elections until it has caught up.
+ */
 export class Ticker {
   readonly #clock: Clock
   readonly #raft: RaftActor
+  /** The wall clock at the moment 0 of the monotonic one. */
+  readonly #originMs: number
   #timer: unknown = null
   #dueMs = Number.POSITIVE_INFINITY
   #stopped = false
@@ -78,7 +83,12 @@ export class Ticker {
   constructor(clock: Clock, raft: RaftActor) {
     this.#clock = clock
     this.#raft = raft
-    this.#arm(clock.now() + RAFT_TIMING.tickMs)
+    this.#originMs = clock.now() - clock.monotonicMs()
+    this.#arm(this.#nowMs + RAFT_TIMING.tickMs)
+  }
+
+  get #nowMs(): number {
+    return this.#originMs + this.#clock.monotonicMs()
   }
 
   /** The machine may have a nearer deadline than the timer knows of; cheap where it has not. */
@@ -95,11 +105,11 @@ export class Ticker {
   #arm(dueMs: number): void {
     this.#dueMs = dueMs
     this.#clock.clearTimeout(this.#timer)
-    this.#timer = this.#clock.setTimeout(() => this.#tick(), Math.max(0, dueMs - this.#clock.now()))
+    this.#timer = this.#clock.setTimeout(() => this.#tick(), Math.max(0, dueMs - this.#nowMs))
   }
 
   #tick(): void {
-    const nowMs = this.#clock.now()
+    const nowMs = this.#nowMs
     this.#dueMs = nowMs + RAFT_TIMING.tickMs
     this.#raft.send({ type: 'raft.tick', nowMs })
     const deadlineMs = nextDeadlineMs(this.#raft.getSnapshot().context)

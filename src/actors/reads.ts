@@ -59,7 +59,7 @@ export class Reads {
       if (signal?.aborted) return reject(new TesseraError('Aborted', { cause: signal.reason }))
       const settled = () => signal?.removeEventListener('abort', abort)
       const reader: Reader = {
-        deadlineMs: this.#deps.clock.now() + timeoutMs,
+        deadlineMs: this.#deps.clock.monotonicMs() + timeoutMs,
         resolve: () => {
           settled()
           resolve()
@@ -130,7 +130,7 @@ export class Reads {
       this.#gathering = null
       if (!readers || readers.size === 0) return
       const id = this.#nextId++
-      this.#requests.set(id, { readers, askedMs: this.#deps.clock.now(), index: null })
+      this.#requests.set(id, { readers, askedMs: this.#deps.clock.monotonicMs(), index: null })
       this.#sweepSoon()
       this.#deps.ask(id)
     })
@@ -151,7 +151,7 @@ export class Reads {
   }
 
   #sweep(): void {
-    const nowMs = this.#deps.clock.now()
+    const nowMs = this.#deps.clock.monotonicMs()
     for (const [id, request] of [...this.#requests]) {
       for (const reader of request.readers) {
         if (reader.deadlineMs > nowMs) continue

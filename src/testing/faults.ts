@@ -8,7 +8,7 @@
 
 import type { MemoryNetwork } from '../transport/memory.ts'
 import type { Chance, Range } from './chance.ts'
-import type { SimulatedProcess } from './simulated-process.ts'
+import { type SimulatedProcess, SKEW_MAX_MS } from './simulated-process.ts'
 
 /** What a fault may touch. */
 export interface Stage {
@@ -124,15 +124,33 @@ const freeze: Fault = {
   },
 }
 
+/** Within what time servers get wrong. */
 const jumpClock: Fault = {
   name: 'jumpClock',
   begin: ({ chance, running, note }) => {
     const process = running.length > 0 ? chance.oneOf(running) : null
     if (!process) return null
-    const ms = chance.oneOf([-3_600_000, -40_000, -3_000, -100, 100, 3_000, 40_000])
+    const ms = chance.oneOf([-15_000, -3_000, -100, 100, 3_000, 15_000])
     note(process.name, `has its clock set by ${ms} ms`)
-    process.clock.jump(ms)
+    process.clock.skewMs = Math.max(-SKEW_MAX_MS, Math.min(SKEW_MAX_MS, process.clock.skewMs + ms))
     return nothing
+  },
+}
+
+/** By an hour, and back once somebody notices. */
+const loseClock: Fault = {
+  name: 'loseClock',
+  lastsMs: { min: 300, max: 6_000 },
+  begin: ({ chance, running, note }) => {
+    const process = running.length > 0 ? chance.oneOf(running) : null
+    if (!process) return null
+    const { clock } = process
+    const before = clock.skewMs
+    note(process.name, 'has its clock set back by an hour')
+    clock.skewMs = before - 3_600_000
+    return () => {
+      clock.skewMs = before
+    }
   },
 }
 
@@ -267,6 +285,7 @@ export const FAULTS: readonly Fault[] = [
   dropLinks,
   freeze,
   jumpClock,
+  loseClock,
   crash,
   crashLeader,
   crashAll,

@@ -26,6 +26,10 @@ export class ProcessClock implements Clock {
     return Math.floor(this.#world.now() + this.#skewMs)
   }
 
+  monotonicMs(): number {
+    return this.#world.now()
+  }
+
   setTimeout(callback: () => void, delayMs: number): unknown {
     const timer: Timer = { id: null, cancelled: false }
     if (this.#alive) timer.id = this.#world.setTimeout(() => this.#run(timer, callback), delayMs)
@@ -47,9 +51,9 @@ export class ProcessClock implements Clock {
     return this.#skewMs
   }
 
-  /** The wall clock is set by `ms`, either way; timers under way are not touched, as in an operating system. */
-  jump(ms: number): void {
-    this.#skewMs += ms
+  /** The wall clock is set, either way; timers under way are not touched, as in an operating system. */
+  set skewMs(ms: number) {
+    this.#skewMs = ms
   }
 
   /** Nothing of this process runs for `ms`; what is due meanwhile runs then, in order. */

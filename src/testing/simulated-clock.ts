@@ -74,6 +74,10 @@ export class SimulatedClock implements Clock {
     return Math.floor(this.#nowMs)
   }
 
+  monotonicMs(): number {
+    return this.now()
+  }
+
   setTimeout(callback: () => void, delayMs: number): unknown {
     const timer: Timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback, cancelled: false }
     this.#timers.push(timer)

@@ -22,6 +22,9 @@ import { SimulatedDisk } from './simulated-disk.ts'
 const NETWORK = 'simulation'
 const KEY = GroupKey.fromSecret(new Uint8Array(32).fill(7))
 
+/** Two clocks may be twice as far apart, and entries of peers are still taken (`DISCOVERY.futureMaxMs`). */
+export const SKEW_MAX_MS = 20_000
+
 export interface ProcessDeps {
   readonly name: string
   readonly clock: SimulatedClock
@@ -36,6 +39,11 @@ export interface ProcessDeps {
   readonly transport: (process: SimulatedProcess) => Transport
   readonly machine: (process: SimulatedProcess) => RegisterMachine
   readonly warn: (process: SimulatedProcess, code: ErrorCode, detail: string) => void
+}
+
+/** A machine sets its clock by others when it starts: no more is amiss than a bad time server makes. */
+function plausible(skewMs: number): number {
+  return Math.max(-SKEW_MAX_MS, Math.min(SKEW_MAX_MS, skewMs))
 }
 
 export class SimulatedProcess {
@@ -100,7 +108,7 @@ export class SimulatedProcess {
     const { clock, chance, voters, timing, transport, machine, warn } = this.#deps
     const life = ++this.#life
     this.#running = true
-    this.#clock = new ProcessClock(clock, this.#clock.skewMs)
+    this.#clock = new ProcessClock(clock, plausible(this.#clock.skewMs))
     const own = this.#clock
     const random = chance.fork()
     createNode({

@@ -18,7 +18,7 @@ import { FAULTS, type Fault, type Stage } from './faults.ts'
 import { checkLinearizability, type HistoryOp } from './linearizability.ts'
 import { registerMachine } from './register-machine.ts'
 import { SimulatedClock } from './simulated-clock.ts'
-import { SimulatedProcess } from './simulated-process.ts'
+import { SimulatedProcess, SKEW_MAX_MS } from './simulated-process.ts'
 import { Trace } from './trace.ts'
 import type { Violation } from './violation.ts'
 import { watched } from './watched-transport.ts'
@@ -290,6 +290,7 @@ class Simulation {
     for (const machine of this.#machines) {
       machine.disk.calm()
       machine.clock.stop(0)
+      machine.clock.skewMs = Math.max(-SKEW_MAX_MS, machine.clock.skewMs)
     }
   }
 

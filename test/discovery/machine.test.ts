@@ -137,6 +137,23 @@ describe('bootstrap', () => {
     },
   )
 
+  test('one that stays silent is asked on when another has answered: a network that starts parted must not stay in two', async () => {
+    let healed = false
+    const { pass, reach, syncs, emitted } = discovery(['memory:a', 'memory:b'], ({ addresses }) => {
+      if (addresses[0] === 'memory:b') return fromPeer('b')
+      return healed ? fromPeer('a') : 'failure'
+    })
+    await pass(0)
+    expect(reach()).toBe('running')
+    await pass(DISCOVERY.straggleRetryMs)
+    expect(addressesOf(syncs)).toEqual(['memory:a', 'memory:b', 'memory:a'])
+    healed = true
+    await pass(DISCOVERY.straggleRetryMs)
+    expect(emitted).toContainEqual({ type: 'peerDiscovered', peer: peer('a'), record: expect.anything() })
+    await pass(3 * DISCOVERY.straggleRetryMs)
+    expect(syncs).toHaveLength(4)
+  })
+
   test('its own address is no answer where there are others', async () => {
     const { pass, reach } = discovery(['memory:0', 'memory:a'], ({ addresses }) =>
       addresses[0] === 'memory:0' ? { entries: [] } : 'silence',

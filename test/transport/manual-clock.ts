@@ -14,6 +14,10 @@ export class ManualClock implements Clock {
     return this.#nowMs
   }
 
+  monotonicMs(): number {
+    return this.#nowMs
+  }
+
   setTimeout(callback: (...args: unknown[]) => void, delayMs: number): unknown {
     const timer: Timer = { dueMs: this.#nowMs + delayMs, callback }
     this.#timers.add(timer)

@@ -1,7 +1,7 @@
 /**
  * Discovery: keeps the catalog of signed peer entries, and sees to it that others hold this node's own.
  *
- * Lifecycle: `online`, where bootstrap addresses are asked until one answers, and the own entry is announced again and again,
+ * Lifecycle: `online`, where bootstrap addresses are asked until each has answered, and the own entry is announced again and again,
  * side by side -> `departing`, while the tombstone is told to every neighbour -> `departed`, final.
  *
  * Spread: a new own entry is pushed to a few random neighbours, and each announcement also syncs with one random neighbour
@@ -91,19 +91,20 @@ export const discoveryMachine = discoverySetup.createMachine({
       states: {
         reach: {
           initial: 'bootstrapping',
+          on: {
+            'discovery.askAgain': {
+              actions: { type: 'sync', params: ({ event }) => syncs([bootstrap(event.address)]) },
+            },
+          },
           states: {
             bootstrapping: {
               description: 'Every bootstrap address is asked at once, and again after a pause, until one answers.',
               entry: { type: 'sync', params: ({ context }) => syncs(context.unanswered.map(bootstrap)) },
-              on: {
-                'discovery.askAgain': {
-                  actions: { type: 'sync', params: ({ event }) => syncs([bootstrap(event.address)]) },
-                },
-              },
               always: { guard: 'bootstrapped', target: 'running' },
             },
             running: {
-              description: 'The network is reached, or there is nobody to ask: others will dial.',
+              description:
+                'The network is reached, or there is nobody to ask; addresses that were silent are still asked, less often.',
               on: {
                 'discovery.intervalPassed': { guard: 'isolated', target: 'bootstrapping', actions: 'forgetAnswers' },
               },

@@ -215,11 +215,9 @@ export const discoverySetup = remembering.extend({
     askAgainLater: enqueueActions(({ context, enqueue }, { id }: { id: string }) => {
       const ended = context.exchanges[id]
       if (ended?.kind !== 'bootstrap') return
+      const delay = context.reached ? DISCOVERY.straggleRetryMs : DISCOVERY.bootstrapRetryMs
       for (const address of ended.addresses) {
-        enqueue.raise(
-          { type: 'discovery.askAgain', address },
-          { id: `askAgain:${address}`, delay: DISCOVERY.bootstrapRetryMs },
-        )
+        enqueue.raise({ type: 'discovery.askAgain', address }, { id: `askAgain:${address}`, delay })
       }
     }),
     end: enqueueActions(({ context, enqueue }, { id, answered }: { id: string; answered: boolean }) => {
