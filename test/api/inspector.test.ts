@@ -205,8 +205,9 @@ describe('secrets', () => {
   it('of the group, of each identity and of each link never reach an inspector', () => {
     const stream = raw.join('\n')
     expect(proofs.length).toBeGreaterThanOrEqual(12)
-    const group: Uint8Array[] = [secretOf(PASSPHRASE)]
-    for (const secret of [...group, ...seeds, ...proofs, ...secrets])
+    const group = secretOf(PASSPHRASE)
+    expect(GroupKey.fromSecret(group).fingerprint()).toBe(GroupKey.fromPassphrase(PASSPHRASE).fingerprint())
+    for (const secret of [group, ...seeds, ...proofs, ...secrets])
       for (const form of forms(secret)) expect(stream.includes(form)).toBe(false)
     expect(stream.includes(PASSPHRASE)).toBe(false)
   })
