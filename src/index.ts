@@ -12,6 +12,7 @@ export {
 export { createNode, type TesseraNode } from './actors/node.ts'
 export type { JoinOptions, NodeOptions } from './actors/options.ts'
 export type { RegistryView } from './actors/registry-view.ts'
+export { lmdb } from './actors/storage/lmdb.ts'
 export { memory } from './actors/storage/memory.ts'
 export type { Persisted, RaftStore, Storage } from './actors/storage/storage.ts'
 export type { GroupStatus, Role, WaitOptions, When } from './actors/when.ts'
