@@ -10,7 +10,7 @@ import { VALUE_BYTES } from './subject.ts'
 export async function bareRoundTrip(inFlight: number, seconds: number): Promise<Load> {
   const child = forkChild<EchoMethods>('echo')
   try {
-    const webSocket = new WebSocket(await child.call('listenBare', null), { perMessageDeflate: false })
+    const webSocket = new WebSocket(await child.call('listenBare', 'echo'), { perMessageDeflate: false })
     await once(webSocket, 'open')
     const value = new Uint8Array(VALUE_BYTES)
     const waiting: (() => void)[] = []

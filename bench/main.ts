@@ -1,11 +1,13 @@
 /**
  * `npm run bench -- <name>`: runs one benchmark and prints its report, as tables or, with `--json`, as one JSON object.
  */
+import { bond } from './bond.ts'
 import { commit } from './commit.ts'
+import { handshake } from './handshake.ts'
 import { type BenchOptions, parseOptions, USAGE } from './options.ts'
 import { type Measured, printReport, reportOf } from './report.ts'
 
-const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Measured>>> = { commit }
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Measured>>> = { commit, bond, handshake }
 
 const tell = (line: string) => void process.stderr.write(`${line}\n`)
 

@@ -10,7 +10,8 @@ export type Row = Readonly<Record<string, string | number | null>>
 export interface Ratio {
   readonly name: string
   readonly value: number
-  readonly target: number
+  /** Null: worth knowing, but nothing to reach. */
+  readonly target: number | null
   readonly wanted: 'at least' | 'at most'
 }
 
@@ -36,8 +37,9 @@ export function reportOf(bench: string, measured: Measured): Report {
   return { bench, machine: machine(), versions: { ...ownVersions(), ...versions }, rows, ratios, rounds }
 }
 
-export const isReached = ({ value, target, wanted }: Ratio): boolean =>
-  wanted === 'at least' ? value >= target : value <= target
+export function isReached({ value, target, wanted }: Ratio): boolean {
+  return target === null || (wanted === 'at least' ? value >= target : value <= target)
+}
 
 function machine(): Report['machine'] {
   const [first] = cpus()
@@ -68,8 +70,8 @@ export function printReport({ bench, machine: on, versions, rows, ratios }: Repo
     ratios.map((ratio) => ({
       ratio: ratio.name,
       is: Number(ratio.value.toPrecision(3)),
-      wanted: `${ratio.wanted} ${ratio.target}`,
-      reached: isReached(ratio) ? 'yes' : 'no',
+      wanted: ratio.target === null ? '' : `${ratio.wanted} ${ratio.target}`,
+      reached: ratio.target === null ? '' : isReached(ratio) ? 'yes' : 'no',
     })),
   )
 }

@@ -13,7 +13,7 @@ import type { RaftTiming } from '../src/limits.ts'
 
 export type Counter = StateMachine<Uint8Array, null, null, number>
 
-function counter(): Counter {
+export function counter(): Counter {
   let count = 0
   return {
     id: 'bench.counter',

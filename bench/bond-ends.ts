@@ -1,0 +1,116 @@
+/**
+ * Bonds without a group around them: the chart of a bond with its real link, dialled by one process and accepted by another, as often as
+ * wanted between the same two peers. A group would allow one bond for each pair.
+ */
+import { type ActorRefFrom, createActor, fromPromise } from 'xstate'
+import { linkLogic } from '../src/actors/bond.ts'
+import { verified } from '../src/actors/discovery.ts'
+import { OwnEntry } from '../src/actors/own-entry.ts'
+import { systemClock } from '../src/clock.ts'
+import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
+import { digest } from '../src/identity/digest.ts'
+import { GroupKey } from '../src/identity/group-key.ts'
+import { Identity, type PeerId } from '../src/identity/keys.ts'
+import type { TicketVerdict } from '../src/machines/bond/events.ts'
+import { bondMachine } from '../src/machines/bond/machine.ts'
+import type { Link } from '../src/transport/transport.ts'
+import { webSocket } from '../src/transport/websocket.ts'
+
+const NETWORK = digest('bench') as NetworkId
+const GROUP = digest('bench group') as GroupId
+const KEY = GroupKey.fromSecret(new Uint8Array(32).fill(7))
+
+/** Where the other process can be found, and who answers there. */
+export interface BondAddress {
+  readonly address: string
+  readonly peer: PeerId
+}
+
+export class BondEnds {
+  readonly #identity = Identity.ephemeral()
+  readonly #endpoint = webSocket().endpoint({ identity: this.#identity, clock: systemClock })
+  readonly #own = new OwnEntry(this.#identity, NETWORK, systemClock, { addresses: [], tags: [], tickets: [] })
+  readonly #accepted = new Map<number, Link>()
+  readonly #bonds = new Set<ActorRefFrom<typeof bondMachine>>()
+  #nextLink = 1
+  readonly #machine = bondMachine.provide({
+    actors: {
+      link: linkLogic({
+        clock: systemClock,
+        endpoint: this.#endpoint,
+        self: this.#identity.peer,
+        network: NETWORK,
+        group: { id: GROUP, key: KEY },
+        entries: {
+          own: () => this.#own.record.signed,
+          of: () => undefined,
+          bonded: () => [],
+          learn: (entries) => verified(entries, NETWORK, systemClock.now()).map(({ entry }) => entry.peer),
+        },
+        accepted: (linkNumber) => this.#take(linkNumber),
+        deliver: () => {},
+        attach: (_: BondId, __: Link | null) => {},
+      }),
+      checkTickets: fromPromise<TicketVerdict, { peer: PeerId }>(async () => {
+        return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
+      }),
+    },
+  })
+
+  /** Accepts as many bonds as come. */
+  async listen(): Promise<BondAddress> {
+    const listener = await this.#endpoint.listen('ws://127.0.0.1:0', ['tessera.groups.1'], (link) => {
+      const linkNumber = this.#nextLink++
+      this.#accepted.set(linkNumber, link)
+      void this.#run('acceptor', link.peer, [], linkNumber)
+    })
+    return { address: listener.addresses[0]!, peer: this.#identity.peer }
+  }
+
+  /** Resolves when the new bond is steady here. */
+  dial({ address, peer }: BondAddress): Promise<void> {
+    return this.#run('dialler', peer, [address], null)
+  }
+
+  get steady(): number {
+    return [...this.#bonds].filter((bond) => bond.getSnapshot().matches('steady')).length
+  }
+
+  closeAll(): void {
+    for (const bond of this.#bonds) bond.send({ type: 'bond.close', reason: 'Cancelled' })
+    this.#bonds.clear()
+  }
+
+  #take(linkNumber: number): Link | undefined {
+    const link = this.#accepted.get(linkNumber)
+    this.#accepted.delete(linkNumber)
+    return link
+  }
+
+  #run(
+    role: 'dialler' | 'acceptor',
+    peer: PeerId,
+    addresses: readonly string[],
+    linkNumber: number | null,
+  ): Promise<void> {
+    const ids = { self: this.#identity.peer, peer, network: NETWORK, group: GROUP }
+    const input = { role, ...ids, addresses, linkNumber, known: true, seed: [1, 2, 3, 4] } as const
+    const bond = createActor(this.#machine, { input })
+    this.#bonds.add(bond)
+    return new Promise((resolve, reject) => {
+      const watch = bond.subscribe({
+        next: (snapshot) => {
+          const { value } = snapshot
+          const isClaiming = JSON.stringify(value).includes('claiming')
+          // The claim is the group's to grant; here each pair may have any number of bonds.
+          if (isClaiming) setImmediate(() => bond.send({ type: 'bond.granted' }))
+          if (!snapshot.matches('steady')) return
+          watch.unsubscribe()
+          resolve()
+        },
+        complete: () => reject(new Error(`A bond ended: ${bond.getSnapshot().output?.reason}.`)),
+      })
+      bond.start()
+    })
+  }
+}
