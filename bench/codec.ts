@@ -1,9 +1,7 @@
 /**
  * What the codec costs: nanoseconds for each entry of an AppendEntries of 500 commands of 64 bytes, and for small messages.
- *
- *   npx tsc --noEmit false --outDir node_modules/.cache/bench && node node_modules/.cache/bench/bench/codec.js
+ * Part of `npm run bench -- machine`.
  */
-import { performance } from 'node:perf_hooks'
 import type { AppendEntries, Entry, LogIndex, Term } from '../src/machines/raft/messages.ts'
 import {
   decodeBond,
@@ -14,6 +12,7 @@ import {
   encodeRaftBatch,
   encodeValue,
 } from '../src/transport/codec.ts'
+import { type Figure, figure } from './figure.ts'
 
 const COMMANDS = 500
 const entries = Array.from({ length: COMMANDS }, (_, i): Entry => {
@@ -35,35 +34,33 @@ const ping = encodeBond({ type: 'Ping', sentMs: 1_700_000_000_000 })
 const stored = entries.map(encodeEntry)
 const value = { type: 'set', key: 'a key', value: 'some value' }
 const command = encodeValue(value)
-
-/** Median over rounds of `calls` calls, for each of `parts` parts. */
-function nanoseconds(run: () => void, calls: number, parts = 1): string {
-  const rounds: number[] = []
-  for (let round = 0; round < 12; round++) {
-    const start = performance.now()
-    for (let i = 0; i < calls; i++) run()
-    rounds.push(((performance.now() - start) * 1e6) / calls / parts)
-  }
-  return `${rounds
-    .slice(3)
-    .sort((a, b) => a - b)[4]!
-    .toFixed(0)} ns`
-}
+const bytes = new Uint8Array(64).fill(0x5a)
+const encodedBytes = encodeValue(bytes)
 
 const each = (run: (entry: Entry, i: number) => void) => () => entries.forEach(run)
 
-console.table({
-  'AppendEntries, encode, per entry': nanoseconds(() => encodeRaftBatch([{ ...append }]), 100, COMMANDS),
-  'AppendEntries, encode for a further peer, per entry': nanoseconds(() => encodeRaftBatch([append]), 400, COMMANDS),
-  'AppendEntries, decode and check, per entry': nanoseconds(() => decodeBond(batch), 100, COMMANDS),
-  'entry for storage, encode': nanoseconds(each(encodeEntry), 100, COMMANDS),
-  'entry for storage, decode and check': nanoseconds(
-    each((_, i) => void decodeEntry(stored[i]!)),
-    100,
-    COMMANDS,
-  ),
-  'Ping, encode': nanoseconds(() => encodeBond({ type: 'Ping', sentMs: 1 }), 50_000),
-  'Ping, decode and check': nanoseconds(() => decodeBond(ping), 50_000),
-  'small value, encode': nanoseconds(() => encodeValue(value), 50_000),
-  'small value, decode': nanoseconds(() => decodeValue(command), 50_000),
-})
+export function codecFigures(): Figure[] {
+  return [
+    figure('AppendEntries of 500, encode, per entry', () => void encodeRaftBatch([{ ...append }]), 100, COMMANDS),
+    figure(
+      'AppendEntries of 500, encode for a further peer, per entry',
+      () => void encodeRaftBatch([append]),
+      400,
+      COMMANDS,
+    ),
+    figure('AppendEntries of 500, decode and check, per entry', () => void decodeBond(batch), 100, COMMANDS),
+    figure('entry for storage, encode', each(encodeEntry), 100, COMMANDS),
+    figure(
+      'entry for storage, decode and check',
+      each((_, i) => void decodeEntry(stored[i]!)),
+      100,
+      COMMANDS,
+    ),
+    figure('Ping, encode', () => void encodeBond({ type: 'Ping', sentMs: 1 }), 50_000),
+    figure('Ping, decode and check', () => void decodeBond(ping), 50_000),
+    figure('small value, encode', () => void encodeValue(value), 50_000),
+    figure('small value, decode', () => void decodeValue(command), 50_000),
+    figure('value of 64 bytes, encode', () => void encodeValue(bytes), 50_000),
+    figure('value of 64 bytes, decode', () => void decodeValue(encodedBytes), 50_000),
+  ]
+}

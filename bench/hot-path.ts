@@ -1,6 +1,6 @@
 /**
  * What three decisions about the hot path save: an event of the bond's chart (ADR 3), a delay of the chart for each heartbeat (ADR 4),
- * and a copy of the log (ADR 8). Run: `npx tsc -p tsconfig.tools.json && node build/bench/hot-path.js`.
+ * and a copy of the log (ADR 8). Part of `npm run bench -- machine`.
  */
 import { createActor, fromCallback, fromPromise, SimulatedClock, setup } from 'xstate'
 import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
@@ -8,22 +8,12 @@ import type { PeerId } from '../src/identity/keys.ts'
 import type { LinkCommand, LinkInput, TicketVerdict } from '../src/machines/bond/events.ts'
 import { bondMachine } from '../src/machines/bond/machine.ts'
 import { Log } from '../src/machines/raft/log.ts'
+import { raftMachine } from '../src/machines/raft/machine.ts'
 import type { Entry, Term } from '../src/machines/raft/messages.ts'
+import { CipherState } from '../src/transport/noise.ts'
+import { type Figure, figure } from './figure.ts'
 
 const id = (digit: string) => digit.repeat(64)
-
-/** Microseconds a call, the best of some rounds. */
-function microseconds(calls: number, run: () => void): number {
-  let best = Number.POSITIVE_INFINITY
-  for (let round = 0; round < 7; round++) {
-    const start = process.hrtime.bigint()
-    for (let i = 0; i < calls; i++) run()
-    best = Math.min(best, Number(process.hrtime.bigint() - start) / 1e3 / calls)
-  }
-  return best
-}
-
-const show = (what: string, us: number) => console.log(`${what.padEnd(58)} ${us.toFixed(2).padStart(9)} µs`)
 
 /** A steady bond whose link says nothing by itself. */
 async function steadyBond() {
@@ -60,36 +50,66 @@ const delayed = setup({ types: { events: {} as { type: 'heard' } } }).createMach
   },
 })
 
-const bond = await steadyBond()
-let sink = 0
-show(
-  'a function call',
-  microseconds(1_000_000, () => sink++),
-)
-show(
-  'an event of a steady bond',
-  microseconds(50_000, () => bond.send({ type: 'bond.heard' })),
-)
+const LOG_LENGTHS = [1_000, 10_000, 100_000] as const
 
-const follower = createActor(delayed).start()
-show(
-  'an event that restarts an `after`, on real timers',
-  microseconds(50_000, () => follower.send({ type: 'heard' })),
-)
-follower.stop()
+/** Raft alone in its group, which it leads. */
+function loneRaft() {
+  const self = id('a') as PeerId
+  const timing = { electionTimeoutMs: 2_000, electionJitterMs: 500, heartbeatIntervalMs: 500 }
+  const raft = createActor(raftMachine, { input: { self, voters: 1, timing, seed: [1, 2, 3, 4], nowMs: 1 } })
+  raft.start()
+  raft.send({ type: 'raft.persisted', number: 1_000 })
+  raft.send({ type: 'raft.tick', nowMs: 10_000 })
+  return raft
+}
 
-const entry: Entry = { kind: 'noop', term: 1 as Term, timeMs: 0 }
-for (const length of [1_000, 10_000, 100_000]) {
+export async function hotPathFigures(): Promise<Figure[]> {
+  let sink = 0
+  const bond = await steadyBond()
+  const follower = createActor(delayed).start()
+  const raft = loneRaft()
+  let nowMs = 10_000
+  const figures = [
+    figure('a function call', () => void sink++, 1_000_000),
+    figure('an event of a steady bond', () => bond.send({ type: 'bond.heard' }), 20_000),
+    figure('a tick of raft', () => raft.send({ type: 'raft.tick', nowMs: nowMs++ }), 20_000),
+    figure('an event that restarts an `after`, on real timers', () => follower.send({ type: 'heard' }), 20_000),
+    ...LOG_LENGTHS.flatMap(appendFigures),
+    ...noiseFigures(),
+  ]
+  follower.stop()
+  raft.stop()
+  bond.stop()
+  return figures
+}
+
+function appendFigures(length: number): Figure[] {
+  const entry: Entry = { kind: 'noop', term: 1 as Term, timeMs: 0 }
   const entries = Array.from({ length }, () => entry)
   let log = Log.of(entries)
   const append = () => {
     log = log.append([entry])
   }
-  show(`append to a log of ${length} entries, shared`, microseconds(1_000, append))
-  show(
-    `append to a log of ${length} entries, copied`,
-    microseconds(20, () => void [...entries, entry]),
-  )
+  return [
+    figure(`append to a log of ${length} entries, shared`, append, 1_000),
+    figure(`append to a log of ${length} entries, copied`, () => void [...entries, entry], 20),
+  ]
 }
-if (sink < 0) throw new Error(String(sink))
-process.exit(0)
+
+function noiseFigures(): Figure[] {
+  const key = new Uint8Array(32).fill(1)
+  const nothing = new Uint8Array(0)
+  return [64, 1_024, 16_384, 65_000].flatMap((bytes) => {
+    const plain = new Uint8Array(bytes)
+    const sealing = new CipherState(key)
+    const opened = new CipherState(key).encryptWithAd(nothing, plain)
+    return [
+      figure(`a Noise frame of ${bytes} bytes, seal`, () => void sealing.encryptWithAd(nothing, plain), 2_000),
+      figure(
+        `a Noise frame of ${bytes} bytes, open`,
+        () => void new CipherState(key).decryptWithAd(nothing, opened),
+        2_000,
+      ),
+    ]
+  })
+}

@@ -4,10 +4,16 @@
 import { bond } from './bond.ts'
 import { commit } from './commit.ts'
 import { handshake } from './handshake.ts'
+import { machine } from './micro.ts'
 import { type BenchOptions, parseOptions, USAGE } from './options.ts'
 import { type Measured, printReport, reportOf } from './report.ts'
 
-const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Measured>>> = { commit, bond, handshake }
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Measured>>> = {
+  commit,
+  bond,
+  handshake,
+  machine,
+}
 
 const tell = (line: string) => void process.stderr.write(`${line}\n`)
 

@@ -2,12 +2,12 @@
  * Which schema validator checks what arrives: typebox, valibot, zod or arktype. Each gets the same two wire messages, an
  * AppendEntries of 100 commands and a Ping, as the arrays they are decoded to, and must refuse the same damaged ones. Figures
  * and decision: docs/adr/0002-schema-validator.md.
- *
- *   npx tsc --noEmit false --outDir node_modules/.cache/bench && node node_modules/.cache/bench/bench/validators.js
+ * Part of `npm run bench -- machine`.
  */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { type Figure, figure } from './figure.ts'
 
 type Check = (value: unknown) => boolean
 interface Checks {
@@ -133,17 +133,6 @@ function assertSame(name: string, checks: Checks): void {
   if (accepted >= 0) throw new Error(`${name} accepts bad message ${accepted}`)
 }
 
-/** Median nanoseconds of one call, over rounds of some 50 ms each. */
-function nanoseconds(check: Check, value: unknown, calls: number): number {
-  const rounds: number[] = []
-  for (let round = 0; round < 12; round++) {
-    const start = performance.now()
-    for (let i = 0; i < calls; i++) check(value)
-    rounds.push(((performance.now() - start) * 1e6) / calls)
-  }
-  return rounds.slice(3).sort((a, b) => a - b)[4]!
-}
-
 function bytesOf(folder: string): number {
   return readdirSync(folder, { withFileTypes: true }).reduce((sum, item) => {
     const path = join(folder, item.name)
@@ -151,7 +140,7 @@ function bytesOf(folder: string): number {
   }, 0)
 }
 
-async function measure({ name, packages, load }: Candidate) {
+async function measure({ name, packages, load }: Candidate): Promise<Figure[]> {
   const start = performance.now()
   const build = await load()
   const loaded = performance.now()
@@ -161,16 +150,17 @@ async function measure({ name, packages, load }: Candidate) {
   checks.ping(ping)
   const compiled = performance.now()
   assertSame(name, checks)
-  return {
-    name,
-    'import ms': (loaded - start).toFixed(1),
-    'compile ms': (compiled - loaded).toFixed(1),
-    'Ping ns': nanoseconds(checks.ping, ping, 200_000).toFixed(0),
-    'AppendEntries of 100 ns': nanoseconds(checks.append, good, 2_000).toFixed(0),
-    'installed KiB': (packages.reduce((sum, one) => sum + bytesOf(join('node_modules', one)), 0) / 1024).toFixed(0),
-  }
+  return [
+    { what: `${name}: import`, nanoseconds: Math.round((loaded - start) * 1e6) },
+    { what: `${name}: compile`, nanoseconds: Math.round((compiled - loaded) * 1e6) },
+    figure(`${name}: check a Ping`, () => void checks.ping(ping), 200_000),
+    figure(`${name}: check an AppendEntries of 100`, () => void checks.append(good), 2_000),
+    { what: `${name}: installed`, bytes: packages.reduce((sum, one) => sum + bytesOf(join('node_modules', one)), 0) },
+  ]
 }
 
-const results = []
-for (const candidate of [typebox, valibot, zod, arktype]) results.push(await measure(candidate))
-console.table(results)
+export async function validatorFigures(): Promise<Figure[]> {
+  const figures: Figure[] = []
+  for (const candidate of [typebox, valibot, zod, arktype]) figures.push(...(await measure(candidate)))
+  return figures
+}
