@@ -3,15 +3,21 @@
  */
 import { bond } from './bond.ts'
 import { commit } from './commit.ts'
+import { failover } from './failover.ts'
 import { handshake } from './handshake.ts'
+import { mesh } from './mesh.ts'
 import { machine } from './micro.ts'
 import { type BenchOptions, parseOptions, USAGE } from './options.ts'
 import { type Measured, printReport, reportOf } from './report.ts'
+import { soak } from './soak.ts'
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Measured>>> = {
   commit,
   bond,
   handshake,
+  failover,
+  mesh,
+  soak,
   machine,
 }
 

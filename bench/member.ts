@@ -1,7 +1,9 @@
 /** A process of `commit`, `failover` and `soak`: one member of a group and, beside it, one part of the floor. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { serve } from './child.ts'
 import { FloorLeader, followFloor } from './floor.ts'
 import { closedLoop, type Load } from './load.ts'
+import { heldBytes } from './memory.ts'
 import { type Joined, type MemberSettings, openMember, VALUE_BYTES } from './subject.ts'
 
 export interface LoadRequest {
@@ -18,6 +20,16 @@ export interface MemberReport {
   readonly bonds: number
 }
 
+/** A command that was offered, and when it was answered: `process.hrtime` counts alike in all processes of a machine. */
+interface Offered {
+  readonly offered: bigint
+  readonly answered: bigint
+}
+
+/** Commands offered in vain are given up soon: others follow each millisecond. */
+const OFFER_MS = 1
+const GIVE_UP_MS = 30_000
+
 let member: Joined | null = null
 let floor: FloorLeader | null = null
 
@@ -26,6 +38,58 @@ const value = () => new Uint8Array(VALUE_BYTES).fill(0x5a)
 function joined(): Joined {
   if (!member) throw new Error('This member is not open.')
   return member
+}
+
+const answers: Offered[] = []
+let onAnswer: () => void = () => {}
+
+/** One command each millisecond, whatever becomes of the others. */
+function offerSteadily(): void {
+  const { group } = joined()
+  setInterval(() => {
+    const offered = process.hrtime.bigint()
+    group.execute(value(), { timeoutMs: GIVE_UP_MS }).then(
+      () => {
+        answers.push({ offered, answered: process.hrtime.bigint() })
+        onAnswer()
+      },
+      (error: unknown) => void process.stderr.write(`A command failed: ${error}\n`),
+    )
+  }, OFFER_MS)
+}
+
+/** Milliseconds from `sinceText` to the first answer to a command offered later. */
+function answeredAfter(sinceText: string): Promise<number> {
+  const since = BigInt(sinceText)
+  return new Promise((resolve) => {
+    onAnswer = () => {
+      const first = answers.find(({ offered }) => offered > since)
+      if (first) resolve(Number(first.answered - since) / 1e6)
+    }
+    onAnswer()
+  })
+}
+
+interface SoakRequest {
+  readonly load: 'commands' | 'reads'
+  readonly inFlight: number
+  readonly pauseMs: number
+  readonly seconds: number
+}
+
+/** Resolves with how many were answered. */
+async function soak({ load, inFlight, pauseMs, seconds }: SoakRequest): Promise<number> {
+  const { group } = joined()
+  const endMs = Date.now() + seconds * 1_000
+  let count = 0
+  const client = async () => {
+    for (; Date.now() < endMs; count++) {
+      await (load === 'commands' ? group.execute(value()) : group.query(null))
+      await sleep(pauseMs)
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, client))
+  return count
 }
 
 const methods = {
@@ -52,6 +116,18 @@ const methods = {
     if (!bare) throw new Error('The floor is led by another process.')
     return closedLoop(() => bare.execute(value()), inFlight, seconds)
   },
+  offerSteadily: async (leadInMs: number): Promise<void> => {
+    offerSteadily()
+    await sleep(leadInMs)
+  },
+  answeredAfter,
+  soak,
+  /** One bond of this member goes down; the group dials it again. */
+  reconnect: async (_: null): Promise<void> => {
+    const bonds = [...joined().group.bonds]
+    await bonds[Math.floor(Math.random() * bonds.length)]?.[1].close('Cancelled')
+  },
+  heldBytes: (_: null): Promise<number> => heldBytes(),
 }
 
 export type MemberMethods = typeof methods

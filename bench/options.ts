@@ -7,7 +7,7 @@ export interface BenchOptions {
   readonly json: boolean
   /** Compare with etcd and NATS too, where they are installed. */
   readonly peers: boolean
-  /** Length of one round of measurement. */
+  /** Length of one round of measurement, or of one "minute" of the soak. */
   readonly seconds: number
   /** How often each thing is measured; the median counts. */
   readonly rounds: number
@@ -26,6 +26,9 @@ export const USAGE = `npm run bench -- <name> [--json] [--peers] [--seconds S] [
   machine    micro: XState, codec, Noise, log, validators
 `
 
+const ROUND_SECONDS = 3
+const SOAK_SECONDS = 60
+
 /** Throws `TypeError` where the arguments are not those of `USAGE`. */
 export function parseOptions(argv: readonly string[], tell: (line: string) => void): BenchOptions {
   const { values, positionals } = parseArgs({
@@ -34,13 +37,13 @@ export function parseOptions(argv: readonly string[], tell: (line: string) => vo
     options: {
       json: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
-      seconds: { type: 'string', default: '3' },
+      seconds: { type: 'string' },
       rounds: { type: 'string', default: '3' },
     },
   })
   const [name, ...more] = positionals
   if (name === undefined || more.length > 0) throw new TypeError('Give the name of one benchmark.')
-  const seconds = positive('seconds', values.seconds)
+  const seconds = positive('seconds', values.seconds ?? `${name === 'soak' ? SOAK_SECONDS : ROUND_SECONDS}`)
   const rounds = Math.ceil(positive('rounds', values.rounds))
   return { name, json: values.json, peers: values.peers, seconds, rounds, tell }
 }

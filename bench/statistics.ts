@@ -22,15 +22,11 @@ export function grouped<T>(values: readonly T[], keyOf: (value: T) => string): T
   return [...groups.values()]
 }
 
-/** The slope of a line through the points by least squares, and its standard error. */
-export function slopeOf(points: readonly (readonly [number, number])[]): { slope: number; error: number } {
-  const n = points.length
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / n
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / n
-  const varX = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
-  const slope = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0) / varX
-  const residual = points.reduce((sum, [x, y]) => sum + (y - meanY - slope * (x - meanX)) ** 2, 0)
-  return { slope, error: n > 2 ? Math.sqrt(residual / (n - 2) / varX) : Number.POSITIVE_INFINITY }
+/** The mean and its standard error. */
+export function meanOf(values: readonly number[]): readonly [number, number] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return [mean, Math.sqrt(squares / (values.length - 1) / values.length)]
 }
 
 /** Durations in milliseconds: the newest million, which memory bounds. */

@@ -32,10 +32,14 @@ export class Trio {
   }
 
   /** A formed group with a leader. */
-  static async open(durable: boolean, timing: MemberSettings['timing'] = {}): Promise<Trio> {
+  static async open(
+    durable: boolean,
+    timing: MemberSettings['timing'] = {},
+    execArgv: readonly string[] = [],
+  ): Promise<Trio> {
     const folder = mkdtempSync(join(tmpdir(), 'tessera-bench-'))
     const trio = new Trio(
-      [0, 1, 2].map(() => forkChild<MemberMethods>('member')),
+      [0, 1, 2].map(() => forkChild<MemberMethods>('member', execArgv)),
       folder,
     )
     let bootstrap: readonly string[] = []
