@@ -120,6 +120,10 @@ export const RAFT = {
   /** A command without an answer is offered again after this; its session makes that harmless. */
   resendMs: 1_000,
   sessionsMax: 4_096,
+  /** Voters that a group grows to by itself; it may be told otherwise. */
+  votersGrowTo: 5,
+  /** A member that has not answered the leader for so long may be replaced: longer than a machine takes to start again. */
+  deadAfterMs: 60_000,
 } as const
 
 /** The command line: how long the supervisor of `tessera demo` waits, and for what. */

@@ -24,7 +24,7 @@ import { groupMachine } from '../machines/group/machine.ts'
 import { createRegistry } from '../machines/group/registry.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
 import { eventOf } from '../machines/raft/machine.ts'
-import type { FormationId, RaftMessage } from '../machines/raft/messages.ts'
+import type { FormationId, LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
 import type { RandomState } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { encodeBond } from '../transport/codec.ts'
@@ -50,6 +50,8 @@ export interface GroupDeps {
   readonly key: GroupKey
   readonly machine: AnyStateMachine
   readonly voters: number
+  readonly votersMax: number
+  readonly preference: LeadershipPreference
   readonly timing: RaftTiming
   readonly validators: readonly TicketValidator[]
   readonly store: RaftStore
@@ -167,9 +169,10 @@ export class GroupCore {
       respond: (answer) => this.#respond(answer),
       appended: (write) => this.#appended(write),
     })
-    const { id: group, self, voters, timing, store } = deps
+    const { id: group, self, voters, votersMax, preference, timing, store } = deps
     const persisted = store.persisted ? { persisted: store.persisted } : {}
-    const raftInput = { self, voters, timing, seed: deps.seed(), nowMs: deps.clock.now(), ...persisted }
+    const wishes = { voters, votersMax, preference, timing }
+    const raftInput = { self, ...wishes, seed: deps.seed(), nowMs: deps.clock.now(), ...persisted }
     return groupMachine.provide({
       actors: {
         bond: this.#bondLogic(group),

@@ -10,6 +10,7 @@ import type { GroupKey } from '../identity/group-key.ts'
 import { Identity } from '../identity/keys.ts'
 import type { Ticket, TicketValidator } from '../identity/ticket.ts'
 import { IDENTITY, RAFT, RAFT_TIMING, type RaftTiming } from '../limits.ts'
+import type { LeadershipPreference } from '../machines/raft/messages.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
 import { webSocket } from '../transport/websocket.ts'
@@ -55,11 +56,17 @@ export interface JoinOptions<M extends AnyStateMachine> {
    * Default: 3. Explicit, for a lone node must not crown itself by accident.
    */
   readonly voters?: number
+  /** How many voters the group may grow to while this member leads; the others follow as learners. Default: 5, or `voters` if more. */
+  readonly votersMax?: number
+  /** `reluctant`: waits three times as long before it would lead. `observer`: never votes and never leads. Default: `normal`. */
+  readonly preference?: LeadershipPreference
   /** All must pass for a bond; part of the group id, in this order. */
   readonly validators?: readonly TicketValidator[]
   /** All members must have the same; part of the group id. */
   readonly timing?: Partial<RaftTiming>
 }
+
+const PREFERENCES: readonly LeadershipPreference[] = ['normal', 'reluctant', 'observer']
 
 function refuse(detail: string): never {
   throw new TesseraError('InvalidOption', { detail })
@@ -168,8 +175,12 @@ export function checkedJoinOptions<M extends AnyStateMachine>(options: JoinOptio
   if (!Number.isSafeInteger(machine.version) || machine.version < 0) refuse('machine.version: give a whole number.')
   if (!Number.isInteger(voters) || voters < 0 || voters > RAFT.votersMax)
     refuse(`voters: a whole number from 0 to ${RAFT.votersMax}.`)
+  const { votersMax = Math.max(voters, RAFT.votersGrowTo), preference = 'normal' } = options
+  if (!Number.isInteger(votersMax) || votersMax < 1 || votersMax > RAFT.votersMax)
+    refuse(`votersMax: a whole number from 1 to ${RAFT.votersMax}.`)
+  if (!PREFERENCES.includes(preference)) refuse(`preference: one of ${PREFERENCES.join(', ')}.`)
   checkList('validators', validators, IDENTITY.ticketsMax, isValidator, 'ticket validator')
-  return { key, machine, voters, validators, timing: checkedTiming(options.timing) }
+  return { key, machine, voters, votersMax, preference, validators, timing: checkedTiming(options.timing) }
 }
 
 function systemRandom(): number {

@@ -11,6 +11,7 @@ import type {
   FormationId,
   FormationProposal,
   Introduce,
+  LeadershipPreference,
   PreVote,
   PreVoteResponse,
   Propose,
@@ -22,7 +23,7 @@ import type {
   TimeoutNow,
 } from '../machines/raft/messages.ts'
 import { entry, peers, proposal } from './codec-entry.ts'
-import { boolean, family, hex, list, message, nullable, uint, written } from './wire-fields.ts'
+import { boolean, family, hex, list, message, nullable, oneOf, uint, written } from './wire-fields.ts'
 
 const formation = hex<FormationId>(16)
 
@@ -60,7 +61,11 @@ export const raftMessages = family<RaftMessage>('Raft message', {
   ReadIndex: message<ReadIndex>(40, 'ReadIndex', { id: uint() }),
   ReadIndexResponse: message<ReadIndexResponse>(41, 'ReadIndexResponse', { id: uint(), index: uint() }),
   TimeoutNow: message<TimeoutNow>(42, 'TimeoutNow', { term: uint() }),
-  Introduce: message<Introduce>(43, 'Introduce', { formation: nullable(formation), voters: uint() }),
+  Introduce: message<Introduce>(43, 'Introduce', {
+    formation: nullable(formation),
+    voters: uint(),
+    preference: oneOf<LeadershipPreference>(['normal', 'reluctant', 'observer']),
+  }),
   FormationProposal: message<FormationProposal>(44, 'FormationProposal', { formation, voters: peers }),
   FormationAnswer: message<FormationAnswer>(45, 'FormationAnswer', { formation, voters: peers, accepted: boolean() }),
 })

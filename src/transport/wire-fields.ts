@@ -64,6 +64,19 @@ export function boolean(): Field<boolean> {
   )
 }
 
+/** One of a few names: its place in their list travels, so the order is part of the protocol. */
+export function oneOf<T extends string>(names: readonly T[]): Field<T> {
+  return field(
+    Type.Integer({ minimum: 0, maximum: names.length - 1 }),
+    (writer, value: T) => {
+      const place = names.indexOf(value)
+      if (place < 0) refuse(`'${value}' is none of ${names.join(', ')}.`)
+      writer.uint(place)
+    },
+    (wire) => names[wire] as T,
+  )
+}
+
 /** Hex digits in memory, `length` bytes on the wire: ids and digests. */
 export function hex<T extends string>(length: number): Field<T> {
   return field(

@@ -9,7 +9,7 @@ import { RAFT_TIMING, type RaftTiming } from '../../src/limits.ts'
 import type { Formation, Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
 import { eventOf } from '../../src/machines/raft/events.ts'
 import { nextDeadlineMs, type RaftContext, raftMachine } from '../../src/machines/raft/machine.ts'
-import type { Entry, Proposal, RaftMessage } from '../../src/machines/raft/messages.ts'
+import type { Entry, LeadershipPreference, Proposal, RaftMessage } from '../../src/machines/raft/messages.ts'
 import { nextUint32, type RandomState, randomFrom } from '../../src/machines/random.ts'
 
 export type Name = string
@@ -21,6 +21,8 @@ const NO_FORMATION: Formation = { status: 'none', id: null, voters: [], refused:
 
 export interface ClusterOptions {
   readonly voters?: number
+  /** Voters the group may grow to; default: as many as formed it. */
+  readonly votersMax?: number
   readonly seed?: number
   readonly timing?: RaftTiming
   /** False: writes wait until `flush` is called. */
@@ -53,6 +55,7 @@ export class Node {
   actor!: Actor<typeof raftMachine>
   autoFlush = true
   alive = true
+  preference: LeadershipPreference = 'normal'
 
   constructor(name: Name) {
     this.name = name
@@ -94,15 +97,16 @@ export class Cluster {
   #random: RandomState
 
   constructor(names: readonly Name[], options: ClusterOptions = {}) {
-    const { voters = names.length, seed = 1, timing = RAFT_TIMING, disk = true } = options
-    this.#options = { voters, seed, timing, disk }
+    const { voters = names.length, votersMax = voters, seed = 1, timing = RAFT_TIMING, disk = true } = options
+    this.#options = { voters, votersMax, seed, timing, disk }
     this.#random = randomFrom([seed, 2, 3, 4])
     for (const name of names) this.add(name)
   }
 
   /** A new process, bonded with all it can reach. */
-  add(name: Name, voters = this.#options.voters, bonded = true): Node {
+  add(name: Name, voters = this.#options.voters, bonded = true, preference: LeadershipPreference = 'normal'): Node {
     const node = new Node(name)
+    node.preference = preference
     node.autoFlush = this.#options.disk
     this.nodes.set(name, node)
     this.#start(node, voters)
@@ -123,6 +127,8 @@ export class Cluster {
     const input = {
       self: node.peer,
       voters,
+      votersMax: this.#options.votersMax,
+      preference: node.preference,
       timing: this.#options.timing,
       seed: [this.#options.seed, node.name.charCodeAt(0), node.name.length, this.#starts++] as const,
       nowMs: this.nowMs,
@@ -154,6 +160,14 @@ export class Cluster {
     node.alive = false
     node.actor.stop()
     for (const other of this.alive) this.#lose(name, other.name)
+  }
+
+  /** It says goodbye to all it is bonded with, and ends. */
+  depart(name: Name): void {
+    const node = this.get(name)
+    node.alive = false
+    node.actor.stop()
+    for (const other of this.alive) this.#lose(name, other.name, true)
   }
 
   get(name: Name): Node {
@@ -211,14 +225,14 @@ export class Cluster {
     this.get(b).actor.send({ type: 'raft.bondFormed', peer: peerId(a) })
   }
 
-  #lose(a: Name, b: Name): void {
+  #lose(a: Name, b: Name, departed = false): void {
     if (!this.#links.delete(link(a, b))) return
     this.#links.delete(link(b, a))
     for (const [at, peer] of [
       [a, b],
       [b, a],
     ] as const) {
-      if (this.get(at).alive) this.get(at).actor.send({ type: 'raft.bondLost', peer: peerId(peer), departed: false })
+      if (this.get(at).alive) this.get(at).actor.send({ type: 'raft.bondLost', peer: peerId(peer), departed })
     }
   }
 

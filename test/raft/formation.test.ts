@@ -31,6 +31,7 @@ const introduce = (voters: number, formation: FormationId | null = null): RaftMe
   type: 'Introduce',
   formation,
   voters,
+  preference: 'normal',
 })
 
 describe('a member without a log', () => {

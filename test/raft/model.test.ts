@@ -94,8 +94,8 @@ function messagesOfTerm({ log }: RaftContext, term: Term): RaftMessage[] {
 function messagesWithoutTerm({ formation }: RaftContext): RaftMessage[] {
   const offer = { formation: formation.id ?? GROUP, voters: VOTERS }
   return [
-    { type: 'Introduce', formation: null, voters: 3 },
-    { type: 'Introduce', formation: formation.id ?? GROUP, voters: 3 },
+    { type: 'Introduce', formation: null, voters: 3, preference: 'normal' },
+    { type: 'Introduce', formation: formation.id ?? GROUP, voters: 3, preference: 'normal' },
     { type: 'FormationProposal', ...offer },
     ...[true, false].map((accepted) => ({ type: 'FormationAnswer', ...offer, accepted }) as const),
     { type: 'Propose', proposals: [command('y')] },

@@ -7,6 +7,7 @@ import {
   append,
   entry,
   matched,
+  preVote,
   preVoteGranted,
   Rig,
   rejectedAt,
@@ -431,10 +432,18 @@ describe('§6 membership', () => {
   })
 
   it.each(['l', 'x'])('nobody votes for %s, who has no vote itself, nor adopts its term', (from) => {
-    const rig = new Rig({ learners: ['l'], peers: ['b', 'c', 'l', 'x'] })
-    rig.hear(from, requestVote(9, 9, 9))
+    const rig = new Rig({ learners: ['l'], peers: ['b', 'c', 'l', 'x'], log: [1] })
+    rig.hear(from, requestVote(9, 1, 1))
+    rig.hear(from, requestVote(9, 2, 1))
+    rig.hear(from, preVote(9, 2, 1))
     expect(rig.sent()).toEqual([])
     expect(rig.context.term).toBe(1)
+  })
+
+  it.each(['l', 'x'])('unless its log is newer: an entry we lack may have made %s a voter (Thesis §4.1)', (from) => {
+    const rig = new Rig({ learners: ['l'], peers: ['b', 'c', 'l', 'x'], log: [1] })
+    rig.hear(from, requestVote(2, 3, 1))
+    expect(rig.answer()).toEqual({ type: 'RequestVoteResponse', term: 2, granted: true })
   })
 
   it('what another formation says touches nothing', () => {

@@ -9,6 +9,7 @@ import type {
   Configuration,
   Entry,
   FormationId,
+  LeadershipPreference,
   LogIndex,
   RaftMessage,
   Term,
@@ -32,6 +33,9 @@ export interface RigOptions {
   /** False: writes wait for `persisted`. */
   readonly disk?: boolean
   readonly peers?: readonly Name[]
+  /** Voters the group may grow to; default: as many as there are. */
+  readonly votersMax?: number
+  readonly preference?: LeadershipPreference
 }
 
 /** An entry that shows where it stands. */
@@ -75,6 +79,8 @@ export class Rig {
     const input: RaftInput = {
       self: peerId(self),
       voters: 3,
+      votersMax: options.votersMax ?? voters.length,
+      preference: options.preference ?? 'normal',
       timing: RAFT_TIMING,
       seed: [1, 2, 3, 4],
       nowMs: this.nowMs,
@@ -108,12 +114,12 @@ export class Rig {
   send(event: Parameters<Actor<typeof raftMachine>['send']>[0]): void {
     this.#actor.send(event)
   }
-  bond(peer: Name, formation: FormationId | null = GROUP): void {
+  bond(peer: Name, formation: FormationId | null = GROUP, preference: LeadershipPreference = 'normal'): void {
     this.send({ type: 'raft.bondFormed', peer: peerId(peer) })
-    this.hear(peer, { type: 'Introduce', formation, voters: 3 })
+    this.hear(peer, { type: 'Introduce', formation, voters: 3, preference })
   }
-  lose(peer: Name): void {
-    this.send({ type: 'raft.bondLost', peer: peerId(peer), departed: false })
+  lose(peer: Name, departed = false): void {
+    this.send({ type: 'raft.bondLost', peer: peerId(peer), departed })
   }
   hear(from: Name, message: RaftMessage): void {
     this.send(eventOf(peerId(from), message))

@@ -1,6 +1,7 @@
 /** Raft figure 3 under random schedules: loss, partition, crashes, slow disks, clocks that run apart. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { RAFT } from '../../src/limits.ts'
 import { Cluster } from './cluster.ts'
 import { SafetyChecker } from './safety.ts'
 
@@ -24,8 +25,24 @@ const named: fc.Arbitrary<{ label: string; run: Step }> = fc.oneof(
   { weight: 1, arbitrary: name.map(handOver) },
 )
 
+/** What changes the configuration, besides: members leave and come back, or are silent for too long. */
+const moved: typeof named = fc.oneof(
+  { weight: 20, arbitrary: named },
+  { weight: 2, arbitrary: name.map(depart) },
+  { weight: 1, arbitrary: fc.constant({ label: 'a long while', run: longWhile }) },
+)
+
 /** A counterexample prints as what was done. */
-const step = named.map((one) => ({ ...one, [fc.toStringMethod]: () => one.label }))
+const printed = (one: { label: string; run: Step }) => ({ ...one, [fc.toStringMethod]: () => one.label })
+const GROUPS = [
+  { group: 'five voters', options: { voters: 5, votersMax: 5 }, step: named.map(printed), changesMin: 0 },
+  {
+    group: 'three voters and two who may become such',
+    options: { voters: 3, votersMax: 5 },
+    step: moved.map(printed),
+    changesMin: 1,
+  },
+]
 
 function deliver(count: number) {
   return {
@@ -79,6 +96,22 @@ function partition(side: string[]) {
     )
   return { label: `partition ${side}`, run }
 }
+/** A member says goodbye and ends; the next departure of the same brings it back. */
+function depart(who: string) {
+  const run: Step = (cluster) => {
+    if (cluster.get(who).alive) cluster.depart(who)
+    else cluster.restart(who)
+  }
+  return { label: `depart or restart ${who}`, run }
+}
+/** Longer than a silent member is waited for, in which all goes well with those who are bonded. */
+function longWhile(cluster: Cluster): void {
+  for (let passed = 0; passed < RAFT.deadAfterMs + 5_000; passed += 490) {
+    cluster.tick(490)
+    do for (const { name: one } of cluster.alive) cluster.flush(one)
+    while (cluster.deliverOne())
+  }
+}
 /** A process dies, and what was not on its disk with it; the next crash of the same brings it back. */
 function crash(who: string) {
   const run: Step = (cluster) => {
@@ -94,13 +127,14 @@ function handOver(from: string) {
   return { label: `transfer from ${from}`, run }
 }
 
-describe('Raft figure 3', () => {
+describe.each(GROUPS)('Raft figure 3 with $group', ({ options, step, changesMin }) => {
   it('holds after every step of any schedule, on disks that lag', () => {
     let committed = 0
+    let changes = 0
     const schedule = fc.array(step, { minLength: 60, maxLength: 160, size: 'max' })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), schedule, (seed, steps) => {
-        const cluster = new Cluster(NAMES, { seed, voters: 5 })
+        const cluster = new Cluster(NAMES, { seed, ...options })
         const checker = new SafetyChecker()
         cluster.electLeader()
         for (const node of cluster.alive) node.autoFlush = false
@@ -109,11 +143,13 @@ describe('Raft figure 3', () => {
           checker.check(cluster)
         })
         committed += checker.committed
+        changes += checker.changes
       }),
       { numRuns: RUNS },
     )
     // A run in which nothing is ever committed proves little.
     expect(committed).toBeGreaterThan(RUNS * 3)
+    expect(changes).toBeGreaterThanOrEqual(RUNS * changesMin)
   })
 
   it('is followed by progress once faults end', () => {
@@ -122,7 +158,7 @@ describe('Raft figure 3', () => {
         fc.integer({ min: 1, max: 1e6 }),
         fc.array(step, { minLength: 30, maxLength: 60, size: 'max' }),
         (seed, steps) => {
-          const cluster = new Cluster(NAMES, { seed, voters: 5 })
+          const cluster = new Cluster(NAMES, { seed, ...options })
           const checker = new SafetyChecker()
           cluster.electLeader()
           steps.forEach(({ run }, at) => {

@@ -7,6 +7,8 @@ import type { Cluster, Name, Node } from './cluster.ts'
 const textOf = (entry: Entry): string =>
   entry.kind === 'command' ? `${entry.term} ${new TextDecoder().decode(entry.command)}` : JSON.stringify(entry)
 
+const majority = (voters: readonly string[]): number => Math.floor(voters.length / 2) + 1
+
 export class SafetyChecker {
   readonly #leaders = new Map<number, Name>()
   /** By index and term: the entry, and the term of the one before it. */
@@ -14,10 +16,16 @@ export class SafetyChecker {
   /** What was applied anywhere, by index; and the highest index ever committed. */
   readonly #applied: string[] = []
   readonly #appliedTerms: number[] = []
+  readonly #changes = new Set<string>()
   readonly #committedAtRead = new Map<string, number>()
 
   get committed(): number {
     return this.#applied.length
+  }
+
+  /** How many times the voters changed, in any log. */
+  get changes(): number {
+    return this.#changes.size
   }
 
   check(cluster: Cluster): void {
@@ -25,6 +33,7 @@ export class SafetyChecker {
     for (const node of cluster.alive) {
       this.#logMatching(node)
       this.#stateMachineSafety(node)
+      this.#majoritiesOverlap(node)
       if (node.role === 'leader') this.#electionSafety(node)
       this.#readsAreFresh(node)
     }
@@ -54,6 +63,21 @@ export class SafetyChecker {
       if (known === undefined) this.#entries.set(key, value)
       else if (known !== value) throw new Error(`${name} holds another entry ${key}: ${value}, not ${known}`)
       previous = entry.term
+    }
+  }
+
+  /** Thesis §4.1: of two configurations next to each other in a log, any majority of one meets any majority of the other. */
+  #majoritiesOverlap({ name, context: { log } }: Node): void {
+    let before: readonly string[] | null = null
+    for (let index = 1; index <= log.lastIndex; index++) {
+      const entry = log.entryAt(index)!
+      if (entry.kind !== 'configuration') continue
+      const { voters } = entry.configuration
+      if (voters.length === 0) throw new Error(`nobody votes from entry ${index} of ${name} on`)
+      if (before !== null && majority(before) + majority(voters) <= new Set([...before, ...voters]).size)
+        throw new Error(`${name}: ${before} and ${voters} could decide apart`)
+      if (before !== null && before.join() !== voters.join()) this.#changes.add(`${index}:${entry.term}`)
+      before = voters
     }
   }
 

@@ -70,7 +70,7 @@ export const RAFT: readonly RaftMessage[] = [
   { type: 'ReadIndex', id: 256 },
   { type: 'ReadIndexResponse', id: 256, index: index(Number.MAX_SAFE_INTEGER) },
   { type: 'TimeoutNow', term: term(8) },
-  { type: 'Introduce', formation: null, voters: 3 },
+  { type: 'Introduce', formation: null, voters: 3, preference: 'reluctant' },
   { type: 'FormationProposal', formation, voters: [peer('a'), peer('b'), peer('c')] },
   { type: 'FormationAnswer', formation, voters: [peer('a')], accepted: true },
 ]
@@ -196,7 +196,12 @@ const raft: { [T in RaftMessage['type']]: fc.Arbitrary<Of<RaftMessage, T>> } = {
   ReadIndex: a({ type: is('ReadIndex'), id: anyUint }),
   ReadIndexResponse: a({ type: is('ReadIndexResponse'), id: anyUint, index: anyIndex }),
   TimeoutNow: a({ type: is('TimeoutNow'), term: anyTerm }),
-  Introduce: a({ type: is('Introduce'), formation: fc.option(anyFormation), voters: anyUint }),
+  Introduce: a({
+    type: is('Introduce'),
+    formation: fc.option(anyFormation),
+    voters: anyUint,
+    preference: fc.constantFrom('normal', 'reluctant', 'observer'),
+  }),
   FormationProposal: a({ type: is('FormationProposal'), formation: anyFormation, voters: anyPeers }),
   FormationAnswer: a({
     type: is('FormationAnswer'),

@@ -28,6 +28,8 @@ export type Order =
       readonly bond: string
       readonly bondId: BondId
       readonly reason: CloseReason
+      /** The peer is no member any more. While we leave ourselves, nobody else is taken to leave. */
+      readonly departed: boolean
     }
   | { readonly order: 'refuseLink'; readonly linkNumber: number; readonly reason: CloseReason }
 
@@ -191,7 +193,9 @@ export function bondEnded(context: GroupContext, { bond, peer, reason }: News<'b
   if (!slot) return [after, orders]
   if (slot.bond === bond && slot.phase === 'steady' && slot.bondId !== null) {
     const { bondId } = slot
-    orders.push({ order: 'unregister', peer, bond, bondId, reason: closeReasonFor(reason) })
+    const closed = closeReasonFor(reason)
+    const departed = closed === 'Departed' && !context.leaving
+    orders.push({ order: 'unregister', peer, bond, bondId, reason: closed, departed })
   }
   const freed = settle({
     ...slot,

@@ -83,10 +83,10 @@ function register(enqueue: Enqueue, { peer, bond, bondId }: Extract<books.Order,
 }
 
 function unregister(enqueue: Enqueue, order: Extract<books.Order, { order: 'unregister' }>): void {
-  const { peer, bond, bondId, reason } = order
+  const { peer, bond, bondId, reason, departed } = order
   enqueue.cancel(settledTimer(bond))
   enqueue({ type: 'unregisterBond', params: { peer, bond, reason } })
-  enqueue({ type: 'tellRaft', params: { type: 'raft.bondLost', peer, departed: reason === 'Departed' } })
+  enqueue({ type: 'tellRaft', params: { type: 'raft.bondLost', peer, departed } })
   enqueue.emit({ type: 'bond.terminated', peer, bondId, reason })
 }
 

@@ -57,3 +57,14 @@ export function othersThan({ voters, learners }: Configuration, self: PeerId): P
 export function withLearner({ voters, learners }: Configuration, peer: PeerId): Configuration {
   return { voters, learners: [...learners, peer].sort() }
 }
+
+/** Thesis §4.2.1: a learner that has caught up may count from now on. */
+export function withVoter({ voters, learners }: Configuration, peer: PeerId): Configuration {
+  return { voters: [...voters, peer].sort(), learners: learners.filter((learner) => learner !== peer) }
+}
+
+/** Thesis §4.1: one member less. */
+export function without({ voters, learners }: Configuration, peer: PeerId): Configuration {
+  const others = (members: readonly PeerId[]): PeerId[] => members.filter((member) => member !== peer)
+  return { voters: others(voters), learners: others(learners) }
+}

@@ -8,13 +8,17 @@ import { nextBetween, type RandomState, randomFrom } from '../random.ts'
 import { afterWrite, type Configurations, isVoter, latest, othersThan } from './configuration.ts'
 import type { Formation, HardState } from './effects.ts'
 import { Log } from './log.ts'
-import type { Configuration, Entry, FormationId, LogIndex, Term } from './messages.ts'
+import type { Configuration, Entry, FormationId, LeadershipPreference, LogIndex, Term } from './messages.ts'
 import type { Progress } from './progress.ts'
 
 export interface RaftInput {
   readonly self: PeerId
   /** How many voters this member would form a group with; 0: it only joins. */
   readonly voters: number
+  /** How many voters this member, where it leads, lets the group have. Default: as many as it would form it with. */
+  readonly votersMax?: number
+  /** Default: `normal`. */
+  readonly preference?: LeadershipPreference
   readonly timing: RaftTiming
   readonly seed: RandomState
   readonly nowMs: number
@@ -26,6 +30,16 @@ export interface RaftInput {
 export interface Neighbour {
   readonly formation: FormationId | null | undefined
   readonly voters: number
+  readonly preference: LeadershipPreference
+}
+
+/** What a leader changes the configuration by (`membership.ts`). */
+export interface Membership {
+  readonly votersMax: number
+  /** Of this member. */
+  readonly preference: LeadershipPreference
+  /** Peers that said goodbye and have not come back. Everyone remembers them, as anyone may lead next. */
+  readonly departed: ReadonlySet<PeerId>
 }
 
 /** Forming the first configuration, and telling others who we are. */
@@ -114,6 +128,7 @@ export interface RaftContext {
   readonly appliedIndex: LogIndex
   readonly configuration: Configuration
   readonly configurations: Configurations
+  readonly membership: Membership
   readonly reads: Reads
   /** Of every other member, while this one leads; else empty. */
   readonly progress: ReadonlyMap<PeerId, Progress>
@@ -157,15 +172,21 @@ export function initialContext(input: RaftInput): RaftContext {
     appliedIndex: 0 as LogIndex,
     configuration: latest(configurations),
     configurations,
+    membership: membershipAtStart(input),
     reads: NO_READS,
     progress: new Map(),
     uncommittedBytes: 0,
   }
 }
 
-function foundingAtStart({ self, voters, nowMs, timing }: RaftInput, formation: Formation): Founding {
+function membershipAtStart({ voters, votersMax = voters, preference = 'normal' }: RaftInput): Membership {
+  return { votersMax, preference, departed: new Set() }
+}
+
+/** An observer forms no group, as it would have to vote in it. */
+function foundingAtStart({ self, voters, preference, nowMs, timing }: RaftInput, formation: Formation): Founding {
   return {
-    voters,
+    voters: preference === 'observer' ? 0 : voters,
     accepted: new Set(formation.status === 'accepted' ? [self, formation.voters[0]!] : []),
     againMs: nowMs,
     joinsOnly: false,
@@ -211,6 +232,7 @@ function copyOf(context: RaftContext): RaftContext {
     appliedIndex: context.appliedIndex,
     configuration: context.configuration,
     configurations: context.configurations,
+    membership: context.membership,
     reads: context.reads,
     progress: context.progress,
     uncommittedBytes: context.uncommittedBytes,
@@ -223,6 +245,10 @@ export function withElection(context: RaftContext, changes: Partial<Election>): 
 
 export function withReads(context: RaftContext, changes: Partial<Reads>): RaftContext {
   return update(context, { reads: { ...context.reads, ...changes } })
+}
+
+export function withMembership(context: RaftContext, changes: Partial<Membership>): RaftContext {
+  return update(context, { membership: { ...context.membership, ...changes } })
 }
 
 export function withFounding(context: RaftContext, changes: Partial<Founding>): RaftContext {
@@ -241,17 +267,29 @@ export function drawn(context: RaftContext, minMs: number, maxMs: number): [numb
   return [value, withElection(context, { random })]
 }
 
+/** Who is reluctant waits this many times as long before it campaigns. */
+const RELUCTANCE = 3
+
+export function patience({ membership }: RaftContext): number {
+  return membership.preference === 'reluctant' ? RELUCTANCE : 1
+}
+
+/** Only voters campaign, and of them none that only observes. */
+export function mayCampaign({ configuration, self, membership }: RaftContext): boolean {
+  return isVoter(configuration, self) && membership.preference !== 'observer'
+}
+
 /** Raft §5.2: wait for a leader, for a time drawn anew. */
 export function withFreshTimeout(context: RaftContext): RaftContext {
   const { electionTimeoutMs, electionJitterMs } = context.election.timing
-  const [timeoutMs, next] = drawn(context, electionTimeoutMs, electionTimeoutMs + electionJitterMs)
-  return withDeadline(withElection(next, { timeoutMs }))
+  const [drawnMs, next] = drawn(context, electionTimeoutMs, electionTimeoutMs + electionJitterMs)
+  return withDeadline(withElection(next, { timeoutMs: drawnMs * patience(context) }))
 }
 
-/** The same timeout from now on; a member without a vote waits for ever. */
+/** The same timeout from now on; a member that may not campaign waits for ever. */
 export function withDeadline(context: RaftContext, changes: Partial<Election> = {}): RaftContext {
-  const { configuration, self, nowMs, election } = context
-  const deadlineMs = isVoter(configuration, self) ? nowMs + election.timeoutMs : NEVER_MS
+  const { nowMs, election } = context
+  const deadlineMs = mayCampaign(context) ? nowMs + election.timeoutMs : NEVER_MS
   return withElection(context, { ...changes, deadlineMs })
 }
 

@@ -7,10 +7,11 @@
  */
 import { assert } from '../../errors.ts'
 import { RAFT_TIMING } from '../../limits.ts'
-import { isVoter } from './configuration.ts'
 import {
   drawn,
   LONG_AGO_MS,
+  mayCampaign,
+  patience,
   type RaftContext,
   update,
   withDeadline,
@@ -44,7 +45,7 @@ export function awaitLeader(context: RaftContext): Step {
 
 /** Raft §5.2: no leader heard for an election timeout. */
 export function isElectionDue(context: RaftContext, nowMs: number): boolean {
-  return nowMs >= context.election.deadlineMs && isVoter(context.configuration, context.self)
+  return nowMs >= context.election.deadlineMs && mayCampaign(context)
 }
 
 /** Raft figure 2, AppendEntries, all of its receiver's rules. */
@@ -102,9 +103,9 @@ function rejection(context: RaftContext, from: MessageEvent['from'], message: Ap
 /** The bond to the leader is gone: a hint, not a proof. A voter asks soon whether others miss it too. */
 export function onLeaderLost(context: RaftContext): Step {
   return chain(loseLeader(context), (next) => {
-    if (!isVoter(next.configuration, next.self)) return stay(next)
+    if (!mayCampaign(next)) return stay(next)
     const [pauseMs, drew] = drawn(next, RAFT_TIMING.hintPauseMinMs, RAFT_TIMING.hintPauseMaxMs)
-    return stay(withElection(drew, { deadlineMs: drew.nowMs + pauseMs }))
+    return stay(withElection(drew, { deadlineMs: drew.nowMs + pauseMs * patience(drew) }))
   })
 }
 
@@ -121,5 +122,5 @@ export function refuse(context: RaftContext, proposals: readonly Proposal[], cod
 
 /** Thesis §3.10: the leader asks this voter to take its place. */
 export function isAskedToLead(context: RaftContext, { from, message }: EventNamed<'raft.timeoutNow'>): boolean {
-  return message.term === context.term && from === context.leader && isVoter(context.configuration, context.self)
+  return message.term === context.term && from === context.leader && mayCampaign(context)
 }

@@ -39,8 +39,9 @@ const FIRST_TERM = 1 as Term
 
 type Offer = Pick<FormationProposal, 'formation' | 'voters'>
 
-export function introduction({ formation, founding }: RaftContext): Introduce {
-  return { type: 'Introduce', formation: heldLog(formation), voters: founding.voters }
+export function introduction({ formation, founding, membership }: RaftContext): Introduce {
+  const { preference } = membership
+  return { type: 'Introduce', formation: heldLog(formation), voters: founding.voters, preference }
 }
 
 function heldLog({ status, id }: RaftContext['formation']): FormationId | null {

@@ -2,11 +2,11 @@
  * Leading: append, replicate, commit, beat, and step down when a majority is silent (Raft §5.3, §5.4.2, §8; Thesis §6.2).
  *
  * A leader never counts an entry of an older term by its copies; it commits a no-op of its own first, and all before it
- * with it (§5.4.2). It admits each bonded peer of no or the same group as a learner, one at a time (Thesis §4.1).
+ * with it (§5.4.2). It changes the configuration one member at a time (Thesis §4.1), by the rules of `membership.ts`.
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
-import { isMember, isVoter, latestIndex, withLearner } from './configuration.ts'
+import { isVoter, latestIndex, othersThan } from './configuration.ts'
 import {
   LONG_AGO_MS,
   NEVER_MS,
@@ -20,8 +20,9 @@ import {
 import type { EventNamed } from './events.ts'
 import { refuse } from './follower.ts'
 import { entryBytes } from './log.ts'
-import type { Entry, LogIndex, Proposal, Term } from './messages.ts'
-import { heard, isStaleRejection, matched, type Progress, probing, rejected, restarted } from './progress.ts'
+import { mayChange, nextConfiguration, reluctance } from './membership.ts'
+import type { Configuration, Entry, LogIndex, Proposal, Term } from './messages.ts'
+import { heard, isStaleRejection, matched, measured, type Progress, probing, rejected, restarted } from './progress.ts'
 import { isMajority, reachedByMajority } from './quorum.ts'
 import { hasCommittedInTerm, loseLeaderReads, settleReads } from './read-index.ts'
 import { beginRound, isReachable, replicate } from './replication.ts'
@@ -95,7 +96,11 @@ export function advanceCommit(context: RaftContext): Step {
   if (index <= commitIndex || log.termAt(index) !== term) return stay(context)
   const bytes = bytesOf(log.between(commitIndex + 1, index))
   const next = update(context, { uncommittedBytes: context.uncommittedBytes - bytes })
-  return chain(commitUpTo(next, index), admitNext, (admitted) => replicate(admitted, 'commit'), settleReads)
+  // Only these commits let the configuration change: the first of a term, and that of the change before.
+  const changes = !hasCommittedInTerm(context) || latestIndex(context.configurations) > commitIndex
+  const committed = commitUpTo(next, index)
+  const changed = changes ? chain(committed, reconfigure) : committed
+  return chain(changed, (moved) => replicate(moved, 'commit'), settleReads)
 }
 
 /** Its log agrees with ours up to `matchIndex`. */
@@ -106,7 +111,8 @@ export function onAppendEntriesResponse(
   const before = context.progress.get(from)
   const { term, matchIndex, round } = message
   if (before === undefined || term !== context.term || matchIndex > context.log.lastIndex) return stay(context)
-  const after = matched(heard(before, context.nowMs, round), matchIndex)
+  const agreed = matched(heard(before, context.nowMs, round), matchIndex)
+  const after = isVoter(context.configuration, from) ? agreed : measuredBy(context, agreed)
   return chain(
     stay(withProgress(asFollower(context, from), from, after)),
     advanceCommit,
@@ -114,6 +120,10 @@ export function onAppendEntriesResponse(
     settleReads,
     handOver,
   )
+}
+
+function measuredBy({ log, nowMs, election }: RaftContext, progress: Progress): Progress {
+  return measured(progress, log.lastIndex, nowMs, election.timing.electionTimeoutMs)
 }
 
 function withProgress(context: RaftContext, peer: PeerId, progress: Progress): RaftContext {
@@ -163,31 +173,38 @@ function nextOf(context: RaftContext, peer: PeerId, { match }: Progress): LogInd
 /** A bonded peer said which log it holds: send it what it lacks, or admit it. */
 export function reachPeer(context: RaftContext, peer: PeerId): Step {
   const known = context.progress.get(peer)
-  if (known === undefined || !isReachable(context, peer)) return admitNext(context)
+  if (known === undefined || !isReachable(context, peer)) return reconfigure(context)
   const next = nextOf(context, peer, known)
   const corrected = known.match === 0 && known.next > next ? restarted(known, next) : known
   return replicate(withProgress(context, peer, corrected), 'entries')
 }
 
-/** Thesis §4.1, §4.2.1: the next newcomer becomes a learner, once the change before and an entry of this term are committed. */
-export function admitNext(context: RaftContext): Step {
-  const { configuration, configurations, commitIndex, peers, term, nowMs } = context
-  if (latestIndex(configurations) > commitIndex || !hasCommittedInTerm(context)) return stay(context)
-  const waiting = [...peers.keys()].filter((peer) => isReachable(context, peer) && !isMember(configuration, peer))
-  const newcomer = waiting.sort()[0]
-  if (newcomer === undefined) return stay(context)
-  const next = withProgress(context, newcomer, probing(firstNext(context, newcomer), nowMs))
-  return append(next, [
-    { kind: 'configuration', term, timeMs: nowMs, configuration: withLearner(configuration, newcomer) },
-  ])
+/** Raft §6, Thesis §4.1: the next change, where one is due and the one before is done. In force as soon as it is appended. */
+export function reconfigure(context: RaftContext): Step {
+  const configuration = mayChange(context) ? nextConfiguration(context) : null
+  if (configuration === null) return stay(context)
+  const { term, nowMs } = context
+  const next = update(context, { progress: progressFor(context, configuration) })
+  return append(next, [{ kind: 'configuration', term, timeMs: nowMs, configuration }])
 }
 
-/** Heartbeats when due (Raft §5.2), and an end to a transfer that takes too long (Thesis §3.10). */
+/** Of each other member: what is known of it, or a beginning. */
+function progressFor(context: RaftContext, configuration: Configuration): ReadonlyMap<PeerId, Progress> {
+  const { self, progress, nowMs } = context
+  return new Map(
+    othersThan(configuration, self).map((peer) => [
+      peer,
+      progress.get(peer) ?? probing(firstNext(context, peer), nowMs),
+    ]),
+  )
+}
+
+/** Heartbeats when due (Raft §5.2), an end to a transfer that takes too long (Thesis §3.10), and changes that are due. */
 export function onLeaderTick(context: RaftContext): Step {
   const { election, nowMs, reads } = context
   const { transfer } = election
   const next = transfer !== null && nowMs >= transfer.deadlineMs ? withElection(context, { transfer: null }) : context
-  return nowMs >= reads.roundDueMs ? beginRound(next) : stay(next)
+  return chain(nowMs >= reads.roundDueMs ? beginRound(next) : stay(next), reconfigure)
 }
 
 /** Thesis §6.2: no majority answered within an election timeout, so others may have another leader by now. */
@@ -198,14 +215,19 @@ export function isUnheard({ configuration, self, progress, election }: RaftConte
   })
 }
 
-/** Thesis §3.10: to `to`, or to the voter whose log is the fullest. */
+/** Thesis §3.10: to `to`, or to the voter whose log is the fullest, of those who do not mind first. */
 export function transferLeadership(context: RaftContext, wanted: PeerId | undefined): Step {
-  const able = otherVoters(context).filter((voter) => isReachable(context, voter))
+  const able = otherVoters(context).filter((voter) => isReachable(context, voter) && mayLead(context, voter))
   const matchOf = (voter: PeerId): number => context.progress.get(voter)?.match ?? 0
-  const to = wanted ?? able.sort((a, b) => matchOf(b) - matchOf(a))[0]
-  if (to === undefined || !able.includes(to) || !isVoter(context.configuration, to)) return stay(context)
+  const to =
+    wanted ?? able.sort((a, b) => reluctance(context, a) - reluctance(context, b) || matchOf(b) - matchOf(a))[0]
+  if (to === undefined || !able.includes(to)) return stay(context)
   const deadlineMs = context.nowMs + context.election.timing.electionTimeoutMs
   return handOver(withElection(context, { transfer: { to, deadlineMs, asked: false } }))
+}
+
+function mayLead({ peers }: RaftContext, peer: PeerId): boolean {
+  return peers.get(peer)?.preference !== 'observer'
 }
 
 /** Once its log is as long as ours it may campaign, and will win. */

@@ -70,7 +70,7 @@ const raft = base.extend({
     ),
     notePersisted: on('raft.persisted', (context, { number }) => stay(onPersisted(context, number))),
     greet: on('raft.bondFormed', (context, { peer }) => formation.greet(neighbours.withPeer(context, peer), peer)),
-    forgetPeer: on('raft.bondLost', (context, { peer }) => stay(neighbours.withoutPeer(context, peer))),
+    forgetPeer: on('raft.bondLost', (context, event) => stay(neighbours.withoutPeer(context, event))),
     noteIntroduction: on('raft.introduce', neighbours.onIntroduce),
     // forming
     proposeFormation: rule(formation.propose),
@@ -120,6 +120,7 @@ const raft = base.extend({
     reachPeer: on('raft.introduce', (context, { from }) => leader.reachPeer(context, from)),
     confirmRead: on('raft.read', (context, { id }) => readIndex.askRead(context, id, null)),
     confirmReadOf: on('raft.readIndex', (context, { from, message }) => readIndex.askRead(context, message.id, from)),
+    reconfigure: rule(leader.reconfigure),
     handOver: on('raft.transferLeadership', (context, { to }) => leader.transferLeadership(context, to)),
   },
   guards: {
@@ -131,7 +132,7 @@ const raft = base.extend({
     showsFormed: ({ context, event }) => neighbours.showsFormed(context, named(event, 'raft.introduce')),
     mayJoin: ({ context, event }) => formation.mayJoin(context, named(event, 'raft.appendEntries')),
     fromStranger: ({ context, event }) => !neighbours.isOfOurGroup(context, messageOf(event)),
-    fromNonVoter: ({ context, event }) => !voting.isFromVoter(context, messageOf(event)),
+    fromNonVoter: ({ context, event }) => !voting.mayAsk(context, messageOf(event)),
     ofNewerTerm: ({ context, event }) => voting.isOfNewerTerm(context, messageOf(event)),
     ofThisTerm: ({ context, event }) => named(event, 'raft.appendEntries').message.term === context.term,
     grantsVote: ({ context, event }) => voting.grantsVote(context, named(event, 'raft.requestVote')),
@@ -290,6 +291,7 @@ export const raftMachine = raft.createMachine({
         ],
         'raft.persisted': { actions: ['notePersisted', 'advanceCommit'] },
         'raft.bondFormed': { actions: ['greet', 'restartPeer'] },
+        'raft.bondLost': { actions: ['forgetPeer', 'reconfigure'] },
         'raft.introduce': { actions: ['noteIntroduction', 'reachPeer'] },
         'raft.propose': { actions: 'appendProposals' },
         'raft.forwardedPropose': [STRANGER, { actions: 'appendForwarded' }],

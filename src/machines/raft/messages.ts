@@ -130,15 +130,15 @@ export interface TimeoutNow {
   readonly type: 'TimeoutNow'
   readonly term: Term
 }
-/**
- * The first message over each bond, and again when the answer changes: which log do you hold? Null while none.
- * `term` lets the other side see how far apart the two are; it is never adopted from here.
- */
+/** `reluctant`: leads only where nobody else does. `observer`: never votes and never leads. */
+export type LeadershipPreference = 'normal' | 'reluctant' | 'observer'
+/** The first message over each bond, and again when the answer changes: which log do you hold? Null while none. */
 export interface Introduce {
   readonly type: 'Introduce'
   readonly formation: FormationId | null
   /** How many voters this member would form a group with; 0: it only joins. */
   readonly voters: number
+  readonly preference: LeadershipPreference
 }
 /** A first configuration, asked of each of its voters by the one with the smallest id among them. */
 export interface FormationProposal {

@@ -3,24 +3,28 @@
  * it says may touch ours, and its presence is told once (SEMANTICS: two groups that formed apart never merge).
  */
 import type { PeerId } from '../../identity/keys.ts'
-import { LONG_AGO_MS, type RaftContext, update, withFounding } from './context.ts'
+import { LONG_AGO_MS, type RaftContext, update, withFounding, withMembership } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import { introduction, isFormed } from './formation.ts'
 import { type Step, sendTo, stay } from './step.ts'
 
 export function withPeer(context: RaftContext, peer: PeerId): RaftContext {
-  return update(context, { peers: new Map(context.peers).set(peer, { formation: undefined, voters: 0 }) })
+  const unknown = { formation: undefined, voters: 0, preference: 'normal' } as const
+  const next = update(context, { peers: new Map(context.peers).set(peer, unknown) })
+  const departed = new Set(context.membership.departed)
+  return departed.delete(peer) ? withMembership(next, { departed }) : next
 }
 
-export function withoutPeer(context: RaftContext, peer: PeerId): RaftContext {
+export function withoutPeer(context: RaftContext, { peer, departed }: EventNamed<'raft.bondLost'>): RaftContext {
   const peers = new Map(context.peers)
   peers.delete(peer)
-  return update(context, { peers })
+  const next = update(context, { peers })
+  return departed ? withMembership(next, { departed: new Set(context.membership.departed).add(peer) }) : next
 }
 
 export function onIntroduce(context: RaftContext, { from, message }: EventNamed<'raft.introduce'>): Step {
-  const { formation, voters } = message
-  const peers = new Map(context.peers).set(from, { formation, voters })
+  const { formation, voters, preference } = message
+  const peers = new Map(context.peers).set(from, { formation, voters, preference })
   const met = formation !== null && !isFormed(context)
   const founding = met ? { ...context.founding, joinsOnly: true } : context.founding
   const next = update(context, { peers, founding })

@@ -6,6 +6,9 @@
  *   replicate   they agree up to `match`: entries go out as they come (Thesis §10.2.1), `next` runs ahead of the answers
  *               and a window bounds what is under way.
  *
+ * A learner catches up in rounds (Thesis §4.2.1): each ends with what the log held when it began, and a round that took
+ * less than an election timeout shows that it can keep up.
+ *
  * Only messages with entries are in the window; an answer frees all up to its match index.
  */
 import { RAFT } from '../../limits.ts'
@@ -14,6 +17,13 @@ import type { LogIndex } from './messages.ts'
 interface InFlight {
   readonly lastIndex: LogIndex
   readonly bytes: number
+}
+
+/** A round under way: what to reach, since when, and whether the one before was short enough. */
+interface CatchUp {
+  readonly target: LogIndex
+  readonly sinceMs: number
+  readonly fit: boolean
 }
 
 export interface Progress {
@@ -29,6 +39,8 @@ export interface Progress {
   readonly lastContactMs: number
   /** The highest confirmation round it answered (Thesis §6.4). */
   readonly round: number
+  /** Of a learner that has answered; null for all others. */
+  readonly catchUp: CatchUp | null
 }
 
 const NOTHING: readonly InFlight[] = []
@@ -44,12 +56,13 @@ export function probing(next: LogIndex, nowMs: number): Progress {
     inFlightBytes: 0,
     lastContactMs: nowMs,
     round: 0,
+    catchUp: null,
   }
 }
 
 /** What was under way on the old bond is gone: find out again, from what is known for sure. */
 export function restarted(progress: Progress, next: LogIndex): Progress {
-  return { ...progress, state: 'probe', next, probing: false, inFlight: NOTHING, inFlightBytes: 0 }
+  return { ...progress, state: 'probe', next, probing: false, inFlight: NOTHING, inFlightBytes: 0, catchUp: null }
 }
 
 /** May the next entries go out now? */
@@ -96,6 +109,19 @@ export function matched(progress: Progress, matchIndex: LogIndex): Progress {
     inFlight: place === 0 ? progress.inFlight : progress.inFlight.slice(place),
     inFlightBytes: progress.inFlightBytes - freed,
   }
+}
+
+/** Thesis §4.2.1: an answer of a learner may end a round and begin the next. */
+export function measured(progress: Progress, lastIndex: LogIndex, nowMs: number, roundMs: number): Progress {
+  const { catchUp, match } = progress
+  if (catchUp !== null && match < catchUp.target) return progress
+  const fit = catchUp !== null && nowMs - catchUp.sinceMs < roundMs
+  return { ...progress, catchUp: { target: lastIndex, sinceMs: nowMs, fit } }
+}
+
+/** Its last round was short, and the one under way is not long already. */
+export function isCaughtUp({ catchUp }: Progress, nowMs: number, roundMs: number): boolean {
+  return catchUp?.fit === true && nowMs - catchUp.sinceMs < roundMs
 }
 
 /** A rejection that an answer since has overtaken, or that is not about the probe under way, says nothing new. */

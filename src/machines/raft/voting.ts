@@ -1,6 +1,7 @@
 /**
- * Answering those who would lead, in whatever role one is (Raft §5.2, §5.4.1; Thesis §4.2.3, §9.6). Only voters of our
- * configuration are answered at all: what a learner, a removed member or a stranger asks for never disturbs.
+ * Answering those who would lead, in whatever role one is (Raft §5.2, §5.4.1; Thesis §4.2.3, §9.6). Answered are voters of
+ * our configuration, and whoever's log is newer than ours, since a newer configuration may stand in it (Thesis §4.1): what
+ * a learner, a removed member or a stranger asks for otherwise never disturbs.
  *
  * Leader stickiness: who has heard a leader within the minimum election timeout denies, and does not even adopt the term
  * of who asks, unless the leader itself sent it (Thesis §3.10). A leader hears itself.
@@ -59,9 +60,16 @@ export function onRequestVote(context: RaftContext, event: EventNamed<'raft.requ
   return context.votedFor === event.from ? answer(voted) : chain(writeHardState(voted), answer)
 }
 
-/** May the sender ask for votes at all? */
-export function isFromVoter({ configuration }: RaftContext, { from }: MessageEvent): boolean {
-  return isVoter(configuration, from)
+/**
+ * May the sender ask for votes at all? One that is promoted by an entry we do not hold yet may be the only one that can
+ * win, so who is ahead of us may ask. A member that was removed lacks the entry that removed it, so it is not ahead of
+ * those who hold that.
+ */
+export function mayAsk({ configuration, log }: RaftContext, { from, message }: MessageEvent): boolean {
+  if (isVoter(configuration, from)) return true
+  if (!('lastIndex' in message)) return false
+  const { lastIndex, lastTerm } = message
+  return log.isNoNewerThan(lastIndex, lastTerm) && !(lastIndex === log.lastIndex && lastTerm === log.lastTerm)
 }
 
 /**
@@ -88,7 +96,7 @@ function mustHeed(context: RaftContext, event: MessageEvent): boolean {
     case 'AppendEntriesRejection':
       return isMember(context.configuration, from)
     case 'RequestVote':
-      return isVoter(context.configuration, from) && (message.transfer || !hearsLeader(context))
+      return mayAsk(context, event) && (message.transfer || !hearsLeader(context))
     default:
       return isVoter(context.configuration, from)
   }
