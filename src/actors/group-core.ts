@@ -136,9 +136,13 @@ export class GroupCore {
     this.#raft = raft
     const ticker = new Ticker(this.deps.clock, raft)
     this.#ticker = ticker
-    raft.subscribe(() => {
-      ticker.hurry()
-      this.#refresh()
+    raft.subscribe({
+      next: () => {
+        ticker.hurry()
+        this.#refresh()
+      },
+      // The group hears of it as its parent, and ends with it; unheard here, XState would end the whole process.
+      error: () => {},
     })
     actor.subscribe({
       complete: () => this.#left('NotJoined'),
