@@ -1,10 +1,20 @@
 /**
  * `npm run simulate -- --seeds N [--seed S] [--json]`: simulates seeds S to S + N - 1 and prints one line of JSON about all of them. What
  * failed is told on stderr: the seed, the broken property, the last of what happened, and how to run it again.
+ *
+ * `npm run simulate -- --bugs [--all] [--only WORDS]`: builds a copy of the source for each planted bug and simulates until a seed finds it,
+ * N seeds at most; with `--all` every one of the N, so that `found` tells how often. One line of JSON, and success where none was missed.
  */
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { plantAll } from './plant.ts'
+import { PLANTED_BUGS } from './planted-bugs.ts'
 import type { Outcome } from './simulate-worker.ts'
 import { runSeeds } from './simulation-pool.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const MODULE = new URL('../src/testing/simulation.js', import.meta.url).href
+const live = process.stderr.isTTY
 
 const { values } = parseArgs({
   options: {
@@ -12,6 +22,9 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
+    bugs: { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 })
 
@@ -23,33 +36,66 @@ function wholeNumber(option: 'seeds' | 'seed' | 'workers'): number {
 
 const first = wholeNumber('seed')
 const count = wholeNumber('seeds')
-const totals = { seeds: 0, failures: 0, steps: 0, commands: 0, leaders: 0, crashes: 0, partitions: 0 }
-const startedMs = performance.now()
+const workers = Math.max(1, wholeNumber('workers'))
+const seeds = Array.from({ length: count }, (_, at) => first + at)
 
-function tell({ seed, violation, trace, steps, commands, leaders, crashes, partitions }: Outcome): false {
-  totals.seeds++
-  totals.steps += steps
-  totals.commands += commands
-  totals.leaders += leaders
-  totals.crashes += crashes
-  totals.partitions += partitions
-  if (violation) {
-    totals.failures++
-    const again = `npm run simulate -- --seeds 1 --seed ${seed}`
-    process.stderr.write(`${trace.join('\n')}\nseed ${seed}: ${violation.property}: ${violation.detail}\n${again}\n\n`)
-  } else if (process.stderr.isTTY) {
-    process.stderr.write(`\r${totals.seeds} of ${count} seeds, ${totals.failures} failed `)
-  }
-  return false
+function progress(text: string): void {
+  if (live) process.stderr.write(`\r\u001b[2K${text}`)
 }
 
-await runSeeds({
-  module: new URL('../src/testing/simulation.js', import.meta.url).href,
-  workers: Math.max(1, Math.min(wholeNumber('workers'), count)),
-  seeds: Array.from({ length: count }, (_, at) => first + at),
-  told: tell,
-})
-const seconds = Math.round((performance.now() - startedMs) / 100) / 10
-if (process.stderr.isTTY && !values.json) process.stderr.write('\n')
-process.stdout.write(`${JSON.stringify({ ...totals, seconds })}\n`)
-process.exitCode = totals.failures > 0 ? 1 : 0
+async function simulateSeeds(): Promise<number> {
+  const totals = { seeds: 0, failures: 0, steps: 0, commands: 0, leaders: 0, crashes: 0, partitions: 0 }
+  const startedMs = performance.now()
+  const told = ({ seed, violation, trace, ...counts }: Outcome): false => {
+    totals.seeds++
+    for (const name of ['steps', 'commands', 'leaders', 'crashes', 'partitions'] as const) totals[name] += counts[name]
+    if (violation) {
+      totals.failures++
+      progress('')
+      const again = `npm run simulate -- --seeds 1 --seed ${seed}`
+      process.stderr.write(
+        `${trace.join('\n')}\nseed ${seed}: ${violation.property}: ${violation.detail}\n${again}\n\n`,
+      )
+    }
+    progress(`${totals.seeds} of ${count} seeds, ${totals.failures} failed `)
+    return false
+  }
+  await runSeeds({ module: MODULE, workers, seeds, told })
+  progress('')
+  const seconds = Math.round((performance.now() - startedMs) / 100) / 10
+  process.stdout.write(`${JSON.stringify({ ...totals, seconds })}\n`)
+  return totals.failures
+}
+
+async function hunt(module: string) {
+  let of = 0
+  const found: { readonly seed: number; readonly property: string }[] = []
+  const told = ({ seed, violation }: Outcome): boolean => {
+    of++
+    if (violation) found.push({ seed, property: violation.property })
+    return violation !== null && !values.all
+  }
+  await runSeeds({ module, workers, seeds, told })
+  found.sort((a, b) => a.seed - b.seed)
+  return { of, found: found.length, firstSeed: found[0]?.seed ?? null, property: found[0]?.property ?? null }
+}
+
+async function huntBugs(): Promise<number> {
+  const bugs = PLANTED_BUGS.filter(({ bug }) => bug.includes(values.only))
+  progress(`builds ${bugs.length} copies`)
+  const modules = plantAll(ROOT, bugs)
+  const rows = []
+  for (const [at, { bug }] of bugs.entries()) {
+    progress(`${at + 1} of ${bugs.length}: ${bug}`)
+    const row = { bug, ...(await hunt(modules[at] as string)) }
+    rows.push(row)
+    if (!values.json)
+      process.stderr.write(`\r${row.found > 0 ? 'found ' : 'MISSED'} ${bug}: seed ${row.firstSeed}, ${row.property}\n`)
+  }
+  progress('')
+  const missed = rows.filter(({ found }) => found === 0).length
+  process.stdout.write(`${JSON.stringify({ bugs: rows, missed })}\n`)
+  return missed
+}
+
+process.exitCode = (await (values.bugs ? huntBugs() : simulateSeeds())) > 0 ? 1 : 0

@@ -21,8 +21,9 @@ interface Seen {
 interface Committed {
   readonly print: string
   readonly term: number
-  /** The term in which it was first seen committed. */
+  /** The term in which it was first seen committed, and the configuration in force there and then. */
   readonly inTerm: number
+  readonly configuration: Configuration
 }
 
 const prints = new WeakMap<Entry, string>()
@@ -50,8 +51,6 @@ export class RaftChecker {
   /** What members have told to others of their term and vote: no later life may take it back. */
   readonly #toldTerms = new Map<PeerId, number>()
   readonly #votes = new Map<string, PeerId>()
-  /** The configuration of the newest committed entry that is one. */
-  #configuration: { readonly index: number; readonly configuration: Configuration } | null = null
   leaders = 0
 
   constructor(violate: Violate) {
@@ -124,7 +123,8 @@ export class RaftChecker {
   }
 
   /** State Machine Safety: nobody ever takes another entry for committed. */
-  #commits(peer: PeerId, from: number, { commitIndex, term, log, appliedIndex }: RaftContext): void {
+  #commits(peer: PeerId, from: number, context: RaftContext): void {
+    const { commitIndex, log, appliedIndex } = context
     if (appliedIndex > commitIndex)
       this.#violate('applies committed only', `${peer} applied ${appliedIndex} > ${commitIndex}`)
     for (let index = Math.max(from, log.offset) + 1; index <= commitIndex; index++) {
@@ -134,7 +134,7 @@ export class RaftChecker {
         return
       }
       const known = this.#committed[index]
-      if (known === undefined) this.#commit(index, entry, term)
+      if (known === undefined) this.#commit(index, entry, context)
       else if (known.print !== printOf(entry))
         this.#violate(
           'state machine safety',
@@ -143,9 +143,8 @@ export class RaftChecker {
     }
   }
 
-  #commit(index: number, entry: Entry, inTerm: number): void {
-    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm }
-    if (entry.kind === 'configuration') this.#configuration = { index, configuration: entry.configuration }
+  #commit(index: number, entry: Entry, { term: inTerm, configuration }: RaftContext): void {
+    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm, configuration }
   }
 
   /** At most one leader in a term; and Leader Completeness, of which Log Matching needs but the newest entry. */
@@ -192,8 +191,8 @@ export class RaftChecker {
   survives(platterOf: (peer: PeerId) => Platter | null): void {
     const index = this.committed
     const committed = this.#committed[index]
-    const voters = this.#configuration?.configuration.voters
-    if (!committed || !voters) return
+    if (!committed) return
+    const { voters } = committed.configuration
     const holders = voters.filter((voter) => platterOf(voter)?.entries[index - 1]?.term === committed.term)
     if (holders.length * 2 <= voters.length)
       this.#violate('committed never lost', `entry ${index} is on ${holders.length} of ${voters.length} disks`)

@@ -203,7 +203,9 @@ const crashAtWrite: Fault = {
     const process = running.length > 0 ? chance.oneOf(running) : null
     if (!process) return null
     const moment = chance.oneOf(['write', 'synced'] as const)
-    process.disk.weather.crashAt = { moment, crash: () => down(process, `crashes at a ${moment}`) }
+    const vote = chance.flip(0.5)
+    const why = `crashes at a ${moment}${vote ? ' with a vote' : ''}`
+    process.disk.weather.crashAt = { moment, vote, crash: () => down(process, why) }
     return nothing
   },
 }
@@ -213,6 +215,7 @@ const slowDisk: Fault = {
   lastsMs: { min: 500, max: 6_000 },
   begin: ({ chance, machines, note }) => {
     const { name, disk } = chance.oneOf(machines)
+    const before = disk.weather.syncMs
     disk.weather.syncMs = chance.oneOf([
       { min: 5, max: 40 },
       { min: 50, max: 300 },
@@ -220,7 +223,7 @@ const slowDisk: Fault = {
     ])
     note(name, `syncs in ${disk.weather.syncMs.max} ms`)
     return () => {
-      disk.weather.syncMs = { min: 0, max: 2 }
+      disk.weather.syncMs = before
     }
   },
 }

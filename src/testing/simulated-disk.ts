@@ -29,22 +29,23 @@ export interface DiskWeather {
   /** The next sync fails. */
   failsNext: boolean
   full: boolean
-  /** Called at the next write, before it is taken, or at the next sync, before it is answered. */
-  crashAt: { readonly moment: 'write' | 'synced'; readonly crash: () => void } | null
+  /** Called at the next write, before it is taken, or at the next sync, before it is answered; or the next with a vote. */
+  crashAt: { readonly moment: 'write' | 'synced'; readonly vote: boolean; readonly crash: () => void } | null
 }
 
-const CALM: DiskWeather = { syncMs: { min: 0, max: 2 }, failsNext: false, full: false, crashAt: null }
-
 export class SimulatedDisk {
-  readonly weather: DiskWeather = { ...CALM }
+  readonly weather: DiskWeather
+  readonly #calm: DiskWeather
   readonly #chance: Chance
   readonly #platters = new Map<GroupId, Platter>()
   #stores: SimulatedStore[] = []
   /** Writes that a crash took. */
   lost = 0
 
-  constructor(chance: Chance) {
+  constructor(chance: Chance, syncMs: Range) {
     this.#chance = chance
+    this.#calm = { syncMs, failsNext: false, full: false, crashAt: null }
+    this.weather = { ...this.#calm }
   }
 
   /** The storage of the process that runs on `clock`. */
@@ -66,7 +67,7 @@ export class SimulatedDisk {
   }
 
   calm(): void {
-    Object.assign(this.weather, CALM)
+    Object.assign(this.weather, this.#calm)
   }
 
   /** The process is gone, and with it what it had not synced. */
@@ -98,7 +99,7 @@ class SimulatedStore implements RaftStore {
   }
 
   write(write: Persist, done: (error: unknown) => void): void {
-    if (this.#takesCrash('write') || this.#closed) return
+    if (this.#takesCrash('write', [{ write }]) || this.#closed) return
     if (this.#weather.full) this.#fail('The disk is full.')
     this.#waiting.push({ write, done })
     this.#syncSoon()
@@ -136,7 +137,7 @@ class SimulatedStore implements RaftStore {
     }
     this.#waiting = []
     for (const { write } of waiting) this.#apply(write)
-    if (this.#takesCrash('synced')) return
+    if (this.#takesCrash('synced', waiting)) return
     for (const { done } of waiting) done(null)
   }
 
@@ -144,9 +145,10 @@ class SimulatedStore implements RaftStore {
     this.#failure ??= new TesseraError('StorageFailed', { detail })
   }
 
-  #takesCrash(moment: 'write' | 'synced'): boolean {
+  #takesCrash(moment: 'write' | 'synced', writes: readonly { readonly write: Persist }[]): boolean {
     const { crashAt } = this.#weather
     if (crashAt?.moment !== moment) return false
+    if (crashAt.vote && !writes.some(({ write }) => write.hardState?.votedFor)) return false
     this.#weather.crashAt = null
     crashAt.crash()
     return true

@@ -13,7 +13,7 @@ import { Identity, type PeerId } from '../identity/keys.ts'
 import type { RaftTiming } from '../limits.ts'
 import type { RaftContext } from '../machines/raft/machine.ts'
 import type { Transport } from '../transport/transport.ts'
-import type { Chance } from './chance.ts'
+import type { Chance, Range } from './chance.ts'
 import { ProcessClock } from './process-clock.ts'
 import type { RegisterMachine } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
@@ -29,6 +29,8 @@ export interface ProcessDeps {
   readonly name: string
   readonly clock: SimulatedClock
   readonly chance: Chance
+  /** What a sync of its disk takes. */
+  readonly syncMs: Range
   /** 0: it only joins. */
   readonly voters: number
   /** It came after the group was formed, and may leave. */
@@ -65,7 +67,7 @@ export class SimulatedProcess {
     this.name = deps.name
     this.#identity = Identity.fromSeed(deps.chance.bytes(32), 'fixed')
     this.peer = this.#identity.peer
-    this.disk = new SimulatedDisk(deps.chance.fork())
+    this.disk = new SimulatedDisk(deps.chance.fork(), deps.syncMs)
     this.#clock = new ProcessClock(deps.clock, 0)
   }
 
@@ -149,6 +151,7 @@ export class SimulatedProcess {
   /** Leaves the group and the network for good. */
   async leave(): Promise<void> {
     this.#gone = true
+    await this.#group?.leave()
     await this.#node?.stop()
   }
 

@@ -9,7 +9,7 @@ import type { ErrorCode } from '../errors.ts'
 import { RAFT_TIMING, type RaftTiming } from '../limits.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
 import { createMemoryNetwork } from '../transport/memory.ts'
-import { Chance } from './chance.ts'
+import { Chance, type Range } from './chance.ts'
 import { AppliedChecker } from './check-applied.ts'
 import { checkBonds } from './check-bonds.ts'
 import { isOnDisk } from './check-persisted.ts'
@@ -53,8 +53,17 @@ export function simulate(options: SimulationOptions): Promise<SimulationReport> 
 
 const GUESTS_MAX = 2
 const TRACE_LINES = 200
-/** A process that ended is started again after this. */
-const RESTART_MS = { min: 50, max: 4_000 }
+/** A process that ended is started again after one of these: while the others still elect, or when all is over. */
+const RESTARTS_MS = [
+  { min: 5, max: 150 },
+  { min: 150, max: 4_000 },
+]
+/** What a sync takes where no fault slows it. */
+const SYNCS_MS = [
+  { min: 0, max: 2 },
+  { min: 1, max: 10 },
+  { min: 5, max: 40 },
+]
 const FAST: RaftTiming = { electionTimeoutMs: 400, electionJitterMs: 200, heartbeatIntervalMs: 100 }
 
 /** Warnings that no run may give. */
@@ -68,6 +77,9 @@ class Simulation {
   readonly #trace: Trace
   readonly #traceMessages: boolean
   readonly #timing: RaftTiming
+  /** How long faults last and how soon the next one comes, by the time an election takes. */
+  readonly #haste: number
+  readonly #syncMs: Range
   readonly #founders: number
   readonly #faults: readonly Fault[]
   readonly #delayMs = { min: 0, max: 5 }
@@ -88,7 +100,9 @@ class Simulation {
     this.#chance = new Chance(seed, 1)
     this.#trace = new Trace(traceLines)
     this.#traceMessages = traceMessages
-    this.#timing = this.#chance.flip(0.5) ? FAST : RAFT_TIMING
+    this.#timing = this.#chance.flip(0.7) ? FAST : RAFT_TIMING
+    this.#haste = this.#chance.oneOf([0.5, 1]) * (this.#timing === FAST ? 0.3 : 1)
+    this.#syncMs = this.#chance.oneOf(SYNCS_MS)
     this.#founders = this.#chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5])
     this.#faults = this.#chance.shuffled(FAULTS).slice(0, this.#chance.within({ min: 1, max: 6 }))
     this.#network = createMemoryNetwork({ seed, clock: this.#clock, encrypted: false, delayMs: this.#delayMs })
@@ -115,7 +129,7 @@ class Simulation {
     for (const machine of this.#machines) this.#start(machine)
     if (this.#chance.flip(0.7)) await this.#until(() => this.#allOnline(), 30_000)
     this.#disturb()
-    await this.#pass(this.#chance.within({ min: 5_000, max: 20_000 }))
+    await this.#pass(this.#haste * this.#chance.within({ min: 10_000, max: 25_000 }))
     await this.#recover()
     this.#judge()
     return this.#report()
@@ -143,6 +157,7 @@ class Simulation {
       clock: this.#clock,
       chance: this.#chance.fork(),
       voters,
+      syncMs: this.#syncMs,
       isGuest: voters === 0,
       timing: this.#timing,
       bootstrap: Array.from({ length: this.#founders }, (_, at) => `memory://n${at}`),
@@ -201,7 +216,7 @@ class Simulation {
     this.#network.crash(machine.name)
     this.#workload.lost(machine)
     this.#raft.survives((peer) => this.#platterOf(peer))
-    this.#clock.setTimeout(() => this.#start(machine), this.#chance.within(RESTART_MS))
+    this.#clock.setTimeout(() => this.#start(machine), this.#chance.within(this.#chance.oneOf(RESTARTS_MS)))
   }
 
   #platterOf(peer: SimulatedProcess['peer']) {
@@ -265,7 +280,7 @@ class Simulation {
   #disturb(): void {
     if (!this.#disturbing) return
     if (this.#machines.length > 1 || this.#chance.flip(0.5)) this.#beginOne()
-    this.#clock.setTimeout(() => this.#disturb(), this.#chance.within({ min: 50, max: 3_000 }))
+    this.#clock.setTimeout(() => this.#disturb(), this.#haste * this.#chance.within({ min: 50, max: 3_000 }))
   }
 
   #beginOne(): void {
@@ -279,7 +294,7 @@ class Simulation {
       if (!this.#disturbing) return
       this.#note('world', `undoes ${fault.name}`)
       undo()
-    }, this.#chance.within(fault.lastsMs))
+    }, this.#haste * this.#chance.within(fault.lastsMs))
   }
 
   #healAll(): void {
@@ -334,6 +349,7 @@ class Simulation {
   /** After every callback. */
   #look(): void {
     let failed = false
+    const { committed } = this.#raft
     for (const { name, peer, group, raft } of this.#machines) {
       if (!group || !raft) continue
       const role = group.status.role
@@ -341,6 +357,7 @@ class Simulation {
       if (this.#raft.look(peer, role, raft.getSnapshot().context) || this.#steps % 16 === 0)
         checkBonds(name, group.actor, group.bonds, (property, detail) => this.#violate(property, detail))
     }
+    if (this.#raft.committed > committed) this.#raft.survives((peer) => this.#platterOf(peer))
     if (failed && this.#steps % 64 === 0) this.#restartFailed()
   }
 

@@ -1,0 +1,53 @@
+/** Builds copies of the source with one planted bug each, below `build/bugs`. */
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { PlantedBug } from './planted-bugs.ts'
+
+/** The text of the bug's file with the bug in it. Throws where `find` does not stand in it exactly once. */
+export function planted(text: string, { bug, file, find, replace }: PlantedBug): string {
+  const count = text.split(find).length - 1
+  if (count !== 1) throw new RangeError(`${bug}: its place stands ${count} times in ${file}.`)
+  return text.replace(find, () => replace)
+}
+
+export function folderOf(bug: string): string {
+  return bug.replaceAll(/[^a-z]+/gi, '-')
+}
+
+/** Returns the URL of each bug's simulation module, in the order of `bugs`. */
+export function plantAll(root: string, bugs: readonly PlantedBug[]): string[] {
+  const target = join(root, 'build', 'bugs')
+  rmSync(target, { recursive: true, force: true })
+  for (const one of bugs) {
+    const source = join(target, 'source', folderOf(one.bug), 'src')
+    mkdirSync(source, { recursive: true })
+    cpSync(join(root, 'src'), source, { recursive: true })
+    const path = join(source, one.file)
+    writeFileSync(path, planted(readFileSync(path, 'utf8'), one))
+  }
+  compile(root, target)
+  return bugs.map(
+    ({ bug }) => pathToFileURL(join(target, 'out', folderOf(bug), 'src', 'testing', 'simulation.js')).href,
+  )
+}
+
+/** All at once; types were checked before, and a bug need not please them. */
+function compile(root: string, target: string): void {
+  const options = {
+    noCheck: true,
+    noEmit: false,
+    incremental: false,
+    declaration: false,
+    sourceMap: false,
+    rootDir: 'source',
+    outDir: 'out',
+  }
+  const settings = { extends: join(root, 'tsconfig.json'), compilerOptions: options, include: ['source'] }
+  const path = join(target, 'tsconfig.json')
+  writeFileSync(path, JSON.stringify(settings))
+  execFileSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path], {
+    stdio: ['ignore', 2, 2],
+  })
+}

@@ -1,0 +1,268 @@
+/**
+ * Deliberate bugs, to prove that the simulator sees. Each is a change of the source text, made in a copy that is compiled for the
+ * occasion: `src` itself has no switches, so nothing of this can be in what is published. A `find` must stand in its file exactly once.
+ */
+export interface PlantedBug {
+  readonly bug: string
+  /** Below `src`. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+const RAFT = 'machines/raft'
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  // what must be on disk first
+  {
+    bug: 'vote before persist',
+    file: `${RAFT}/voting.ts`,
+    find: 'chain(writeHardState(voted), answer)',
+    replace: 'chain(answer(voted), writeHardState)',
+  },
+  {
+    bug: 'campaign before persist',
+    file: `${RAFT}/candidate.ts`,
+    find: 'return sendTo(context, to, message, context.writes.issued)',
+    replace: 'return sendTo(context, to, message, 0)',
+  },
+  {
+    bug: 'acknowledge entries before persist',
+    file: `${RAFT}/follower.ts`,
+    find: 'reply(context, from, response)]',
+    replace: 'sendTo(context, [from], response, 0)]',
+  },
+  {
+    bug: 'send entries of a term that is not on disk',
+    file: `${RAFT}/replication.ts`,
+    find: 'appendEntries(context, next, batch), context.writes.hardState)',
+    replace: 'appendEntries(context, next, batch), 0)',
+  },
+  {
+    bug: 'accept a formation before persist',
+    file: `${RAFT}/formation.ts`,
+    find: '...sendTo(context, to, answerTo({ formation: id, voters }, true), writes.issued)',
+    replace: '...sendTo(context, to, answerTo({ formation: id, voters }, true), 0 * writes.issued)',
+  },
+  {
+    bug: 'hold no message back for the disk',
+    file: 'actors/raft.ts',
+    find: 'if (send.after <= this.#safe) this.#transmit(send)',
+    replace: 'if (send.after <= this.#safe + 1) this.#transmit(send)',
+  },
+  {
+    bug: 'count own entries that are not on disk',
+    file: `${RAFT}/leader.ts`,
+    find: 'voter === self ? writes.durableIndex :',
+    replace: 'voter === self ? (writes ? log.lastIndex : log.lastIndex) :',
+  },
+  {
+    bug: 'take the first answer of the disk for all',
+    file: `${RAFT}/step.ts`,
+    find: 'durableIndex: done.lastIndex, pending }',
+    replace: 'durableIndex: context.log.lastIndex, pending }',
+  },
+  // what a restart must bring back
+  {
+    bug: 'forget the vote at a restart',
+    file: `${RAFT}/context.ts`,
+    find: '    votedFor,\n    leader: null,',
+    replace: '    votedFor: votedFor && null,\n    leader: null,',
+  },
+  {
+    bug: 'forget the term at a restart',
+    file: `${RAFT}/context.ts`,
+    find: '    term,\n    votedFor,',
+    replace: '    term: (term && 1) as Term,\n    votedFor,',
+  },
+  {
+    bug: 'forget the newest entry at a restart',
+    file: `${RAFT}/context.ts`,
+    find: 'const entries = input.persisted?.entries ?? []',
+    replace:
+      'const stored = input.persisted?.entries ?? []\n  const entries = stored.length > 3 ? stored.slice(0, -1) : stored',
+  },
+  // elections
+  {
+    bug: 'vote for several in a term',
+    file: `${RAFT}/voting.ts`,
+    find: 'return ballot.term > term || votedFor === null || votedFor === from',
+    replace: 'return ballot.term > term || votedFor === null || from !== votedFor || true',
+  },
+  {
+    bug: 'vote for a log that is older',
+    file: `${RAFT}/voting.ts`,
+    find: 'if (ballot.term < term || !log.isNoNewerThan(ballot.lastIndex, ballot.lastTerm)) return false',
+    replace: 'if (ballot.term < term || log.lastIndex < 0) return false',
+  },
+  {
+    bug: 'shrink the quorum to the live bonds',
+    file: `${RAFT}/candidate.ts`,
+    find: 'export function hasWon({ configuration, election }: RaftContext): boolean {\n  return isWon(configuration, election.votes)',
+    replace:
+      'export function hasWon({ configuration, election, peers, self }: RaftContext): boolean {\n  const voters = configuration.voters.filter((voter) => voter === self || peers.has(voter))\n  return isWon({ ...configuration, voters }, election.votes)',
+  },
+  {
+    bug: 'win with half of the votes',
+    file: `${RAFT}/quorum.ts`,
+    find: 'return Math.floor(configuration.voters.length / 2) + 1',
+    replace: 'return Math.ceil(configuration.voters.length / 2)',
+  },
+  {
+    bug: 'keep the vote in a newer term',
+    file: `${RAFT}/follower.ts`,
+    find: 'update(context, { term: newerTerm(event), votedFor: null })',
+    replace: 'update(context, { term: newerTerm(event) })',
+  },
+  {
+    bug: 'count votes of an earlier term',
+    file: `${RAFT}/candidate.ts`,
+    find: 'return message.term === context.term ? counted(context, from, message.granted) : context',
+    replace: 'return counted(context, from, message.granted || message.term < context.term)',
+  },
+  {
+    bug: 'form a group alone',
+    file: `${RAFT}/formation.ts`,
+    find: 'if (willing.length < founding.voters - 1) return null',
+    replace: 'if (willing.length < 0) return null',
+  },
+  {
+    bug: 'form when one has accepted',
+    file: `${RAFT}/formation.ts`,
+    find: 'formation.voters.every((voter) => founding.accepted.has(voter))',
+    replace: 'formation.voters.some((voter) => founding.accepted.has(voter))',
+  },
+  // replication
+  {
+    bug: 'skip the log-matching check',
+    file: `${RAFT}/follower.ts`,
+    find: 'if (!heard.log.matches(message.prevIndex, message.prevTerm))',
+    replace: 'if (heard.log.lastIndex < message.prevIndex)',
+  },
+  {
+    bug: 'take entries of a leader of an older term',
+    file: `${RAFT}/follower.ts`,
+    find: 'if (message.term < context.term) return [context, rejection(context, from, message)]',
+    replace: 'if (message.term < 0) return [context, rejection(context, from, message)]',
+  },
+  {
+    bug: 'acknowledge the whole log',
+    file: `${RAFT}/follower.ts`,
+    find: 'const matchIndex = (prevIndex + entries.length) as LogIndex',
+    replace: 'const matchIndex = Math.max(prevIndex + entries.length, context.log.lastIndex) as LogIndex',
+  },
+  {
+    bug: 'commit more than was vouched for',
+    file: `${RAFT}/follower.ts`,
+    find: 'return Math.min(commit, prevIndex + entries.length)',
+    replace: 'return Math.max(Math.min(commit, prevIndex + entries.length), commit)',
+  },
+  {
+    bug: 'commit an entry of an older term by counting',
+    file: `${RAFT}/leader.ts`,
+    find: 'if (index <= commitIndex || log.termAt(index) !== term) return stay(context)',
+    replace: 'if (index <= commitIndex || log.termAt(index) === (term as number) + 1) return stay(context)',
+  },
+  {
+    bug: 'count a learner',
+    file: `${RAFT}/quorum.ts`,
+    find: 'const values = configuration.voters.map(reached)',
+    replace: 'const values = [...configuration.voters, ...configuration.learners].map(reached)',
+  },
+  {
+    bug: 'never look further back in a log that differs',
+    file: `${RAFT}/progress.ts`,
+    find: 'const next = Math.max(progress.match + 1, Math.min(prevIndex, hint)) as LogIndex',
+    replace: 'const next = Math.max(progress.match + 1, prevIndex + 1, hint) as LogIndex',
+  },
+  {
+    bug: 'keep the entries after one that conflicts',
+    file: `${RAFT}/log.ts`,
+    find: 'const shared = this.#shared.length === this.length ? this.#shared : this.#shared.slice(0, this.length)',
+    replace: 'const shared = this.#shared',
+  },
+  {
+    bug: 'lead without an entry of the own term',
+    file: `${RAFT}/leader.ts`,
+    find: "return append(next, [{ kind: 'noop', term, timeMs: nowMs }])",
+    replace: 'return term > 2 ? append(next, []) : append(next, [{ kind: "noop", term, timeMs: nowMs }])',
+  },
+  // reads
+  {
+    bug: 'answer a strong read without confirming',
+    file: `${RAFT}/read-index.ts`,
+    find: 'const ready = reads.confirming.filter((read) => read.round <= confirmed)',
+    replace: 'const ready = reads.confirming.filter((read) => read.round <= confirmed || read.round > 0)',
+  },
+  {
+    bug: 'read before an entry of the own term is committed',
+    file: `${RAFT}/read-index.ts`,
+    find: 'return idle && hasCommittedInTerm(next) ? chain(beginRound(next), answerConfirmed) : stay(next)',
+    replace:
+      'return idle ? chain([withReads(next, { waiting: [] }), []], (now) => [now, reads.waiting.flatMap(({ id, from }) => readAnswer(now, id, from, now.commitIndex))]) : stay(next)',
+  },
+  {
+    bug: 'answer a strong read before its index is applied',
+    file: 'actors/reads.ts',
+    find: 'if (request.index === null || request.index > applied) continue',
+    replace: 'if (request.index === null || request.index > applied + 1_000) continue',
+  },
+  // exactly once
+  {
+    bug: 'apply twice on retry',
+    file: `${RAFT}/session.ts`,
+    find: "if (!session.results.has(sequence)) return 'apply'",
+    replace: "if (sequence > 0) return 'apply'",
+  },
+  {
+    bug: 'take another session’s result for one’s own',
+    file: 'actors/client.ts',
+    find: '  applied(session: number, sequence: number, index: number, outcome: Outcome): void {\n    if (session !== this.#session) return',
+    replace:
+      '  applied(session: number, sequence: number, index: number, outcome: Outcome): void {\n    if (session < 0) return',
+  },
+  {
+    bug: 'offer a command again under a new number',
+    file: 'actors/client.ts',
+    find: "proposals.push({ kind: 'command', session, sequence: waiting.sequence,",
+    replace:
+      "if (waiting.offers > 1) { this.#waiting.set(this.#nextSequence, { ...waiting, sequence: this.#nextSequence }); this.#waiting.delete(waiting.sequence) }\n      proposals.push({ kind: 'command', session, sequence: waiting.offers > 1 ? this.#nextSequence++ : waiting.sequence,",
+  },
+  // bonds and discovery
+  {
+    bug: 'keep both bonds of a double dial',
+    file: 'machines/group/dialling.ts',
+    find: "if (slot.bond === null || slot.bond === bond) return 'grant'",
+    replace: "if (slot.bond === null || slot.bond === bond || peer !== self) return 'grant'",
+  },
+  {
+    bug: 'never redial a lost bond',
+    file: 'machines/group/bookkeeping.ts',
+    find: 'if (context.leaving || slot.redialDue || !isWanted(slot)) return [context, []]',
+    replace: 'if (context.leaving || slot.redialDue || !isWanted(slot) || slot.attempt >= 0) return [context, []]',
+  },
+  {
+    bug: 'keep a bond that ended in the registry',
+    file: 'actors/group-core.ts',
+    find: '    this.registry.delete(peer)\n',
+    replace: '',
+  },
+  {
+    bug: 'drop the tombstone of a departed member',
+    file: 'machines/discovery/catalog.ts',
+    find: '    records.set(peer, record)\n    if (change)',
+    replace: '    if (record.entry.departed) records.delete(peer)\n    else records.set(peer, record)\n    if (change)',
+  },
+  {
+    bug: 'believe the first bootstrap address to be enough',
+    file: 'machines/discovery/vocabulary.ts',
+    find: 'const delay = context.reached ? DISCOVERY.straggleRetryMs : DISCOVERY.bootstrapRetryMs',
+    replace: 'const delay = context.reached ? 3_600_000 : DISCOVERY.bootstrapRetryMs',
+  },
+  {
+    bug: 'measure durations by the wall clock',
+    file: 'actors/raft.ts',
+    find: 'return this.#originMs + this.#clock.monotonicMs()',
+    replace: 'return 0 * this.#originMs + this.#clock.now()',
+  },
+]
