@@ -19,7 +19,7 @@ import { judgeTickets, type TicketValidator } from '../identity/ticket.ts'
 import type { RaftTiming } from '../limits.ts'
 import type { TicketVerdict } from '../machines/bond/events.ts'
 import { bondMachine } from '../machines/bond/machine.ts'
-import type { BondHint } from '../machines/group/events.ts'
+import type { BondHint, GroupEvent } from '../machines/group/events.ts'
 import { groupMachine } from '../machines/group/machine.ts'
 import { createRegistry } from '../machines/group/registry.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
@@ -93,6 +93,8 @@ export class GroupCore {
   #raft: RaftActor | null = null
   #ticker: Ticker | null = null
   #reverted = 0
+  /** Told once raft has done its step: the group emits them, and may not while another actor acts. */
+  #closed: Promise<void> = Promise.resolve()
 
   constructor(deps: GroupDeps) {
     this.deps = deps
@@ -154,9 +156,10 @@ export class GroupCore {
     this.#refresh()
   }
 
-  /** Resolves when the group is left, however it ended. */
+  /** Resolves when the group is left, however it ended, and its store is free for another. */
   async whenLeft(): Promise<void> {
     await until(this.status, ({ left }) => left)
+    await this.#closed
   }
 
   /** The newest entry of `peer` came into the catalog. */
@@ -329,8 +332,8 @@ export class GroupCore {
     this.client.stop(code)
     this.reads.stop(code)
     for (const [peer] of this.registry) this.#unregister(peer, 'UnexpectedClose')
+    this.#closed = this.deps.store.close().catch((error: unknown) => this.deps.warn('StorageFailed', traceOf(error)))
     this.status.set({ ...this.status.get(), left: true, leader: null })
-    void this.deps.store.close()
   }
 }
 

@@ -2,9 +2,9 @@
  * A node: this process in one network. It binds `nodeMachine` and `discoveryMachine` to a transport, owns the own entry, hands accepted
  * links to the group they ask for, and keeps every group told of the peers that name it.
  *
- * Lifecycle: `createNode` listens, then resolves -> groups are joined and left -> `stop` leaves them all and closes everything.
+ * Lifecycle: `createNode` listens, then resolves -> groups are joined and left -> `stop` closes everything.
  */
-import { type ActorRefFrom, createActor, enqueueActions, fromPromise, type InputFrom, toPromise } from 'xstate'
+import { type ActorRefFrom, createActor, enqueueActions, fromPromise, toPromise } from 'xstate'
 import { TesseraError, traceOf } from '../errors.ts'
 import { type GroupId, type NetworkId, short } from '../identity/digest.ts'
 import { groupId } from '../identity/group-id.ts'
@@ -19,13 +19,12 @@ import {
   recordOf,
 } from '../machines/discovery/catalog.ts'
 import { discoveryMachine } from '../machines/discovery/machine.ts'
-import type { GroupEvent } from '../machines/group/events.ts'
-import type { groupMachine } from '../machines/group/machine.ts'
 import { nodeMachine } from '../machines/node/machine.ts'
 import { nextHex, type RandomState, randomFrom } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Endpoint, Link, Listener, Protocol } from '../transport/transport.ts'
 import { abortable } from './abortable.ts'
+import { catalogNews } from './catalog-news.ts'
 import { answerDiscovery, type DiscoveryDeps, discoveryExchanges, syncCatalogs, verified, viewOf } from './discovery.ts'
 import { Group } from './group.ts'
 import { type GroupActor, GroupCore, type GroupDeps } from './group-core.ts'
@@ -82,6 +81,10 @@ export class TesseraNode {
   #listeners: Listener[] = []
   #failure: TesseraError | null = null
   #stopped: Promise<void> | null = null
+  /** It stopped as a member that comes back, so nobody is told that it left. */
+  #suspended = false
+  /** Groups that were left, whose stores may still be closing. */
+  readonly #closing = new Set<Promise<void>>()
 
   constructor(options: CheckedOptions) {
     const { identity, network, clock, transport, inspect } = options
@@ -136,7 +139,12 @@ export class TesseraNode {
     return new Group<M>(joined.core, () => this.#release(joined))
   }
 
-  /** Leaves every group, tells the peers, closes every link and listener. Resolves when nothing is left; rejects `Aborted` only. */
+  /**
+   * Hands leadership over, tells the peers, closes every link, listener and store. Resolves when nothing is left; rejects `Aborted` only.
+   *
+   * With a fixed identity and durable storage it stays a member of its groups, for a process that comes back as the same; to depart,
+   * leave them first. Any other cannot come back, so it leaves its groups and the network.
+   */
   stop({ signal }: WaitOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop()
     return abortable(this.#stopped, signal)
@@ -150,9 +158,10 @@ export class TesseraNode {
     } catch {
       // It did not start, or it failed: `listening` and `warn` have told why, and the endpoint is closed.
     }
+    await Promise.all(this.#closing)
   }
 
-  /** Where a node turns up in a log or a snapshot, it shows its names only. */
+  /** In a log or a snapshot it shows its names only. */
   toJSON(): { id: PeerId; network: NetworkId } {
     return { id: this.id, network: this.network }
   }
@@ -193,8 +202,11 @@ export class TesseraNode {
           enqueue.spawnChild('discovery', { id: 'discovery', input })
         }),
         spawnGroup: enqueueActions(({ enqueue, event }) => {
-          const joined = event.type === 'node.join' ? this.#groups.get(event.group) : undefined
-          if (joined) spawnBound(enqueue, joined.core.logic, { id: joined.actor, input: this.#groupInput(joined.core) })
+          if (event.type !== 'node.join') return
+          const { group, actor: id } = event
+          const input = { self: this.id, network: this.network, group, seed: this.#seed() }
+          const joined = this.#groups.get(group)
+          if (joined) spawnBound(enqueue, joined.core.logic, { id, input })
         }),
         receiveStray: enqueueActions(({ enqueue, event }) => {
           if (event.type !== 'node.strayLink') return
@@ -209,8 +221,11 @@ export class TesseraNode {
           })
           enqueue.spawnChild('stray', { id: `stray:${linkNumber}`, input })
         }),
-        tellGroupsToLeave: enqueueActions(({ enqueue }) => {
-          for (const { core } of this.#groups.values()) enqueue.sendTo(core.actor, { type: 'group.leave' })
+        tellGroupsToStop: enqueueActions(({ enqueue }) => {
+          const { identity, storage } = this.#options
+          this.#suspended = identity.kind === 'fixed' && storage.durable && this.#groups.size > 0
+          const type = this.#suspended ? 'group.suspend' : 'group.leave'
+          for (const { core } of this.#groups.values()) enqueue.sendTo(core.actor, { type })
         }),
       },
     })
@@ -231,8 +246,9 @@ export class TesseraNode {
   }
 
   async #farewell(): Promise<void> {
-    this.#discovery?.send({ type: 'discovery.depart', record: this.#own.renew({ departed: true, groups: [] }) })
-    if (this.#discovery) await toPromise(this.#discovery)
+    const discovery = this.#suspended ? undefined : this.#discovery
+    discovery?.send({ type: 'discovery.depart', record: this.#own.renew({ departed: true, groups: [] }) })
+    if (discovery) await toPromise(discovery)
     await this.#endpoint.close()
   }
 
@@ -262,10 +278,10 @@ export class TesseraNode {
       actions: {
         catalogChanged: enqueueActions(({ enqueue }, { changes }) => {
           // Sent rather than called, so that whoever hears of a change finds it in the catalog.
+          const records = changes.map(({ record }) => record)
           for (const { core } of this.#groups.values()) {
-            for (const { record } of changes) core.entryChanged(record.entry)
-            const records = changes.map(({ record }) => record)
-            const event = this.#newsFor(core, records)
+            for (const { entry } of records) core.entryChanged(entry)
+            const event = catalogNews(core, records)
             if (event) enqueue.sendTo(core.actor, event)
           }
         }),
@@ -282,19 +298,6 @@ export class TesseraNode {
   #received(records: readonly CatalogRecord[]): void {
     if (records.length === 0) return
     this.#discovery?.send({ type: 'discovery.received', records, nowMs: this.#options.clock.now() })
-  }
-
-  /** What a group must hear of: peers that name it, and those it knows that no longer do. */
-  #newsFor(core: GroupCore, records: readonly CatalogRecord[]): GroupEvent | null {
-    const { id } = core.deps
-    const known = core.actor.getSnapshot().context.peers
-    const peers = records.flatMap(({ entry }) => {
-      const names = entry.groups.includes(id)
-      if (!names && !(entry.peer in known)) return []
-      const version = `${entry.incarnation}.${entry.update}`
-      return [{ peer: entry.peer, addresses: entry.addresses, version, departed: entry.departed || !names }]
-    })
-    return peers.length > 0 ? { type: 'group.catalog', peers } : null
   }
 
   #accept(link: Link): void {
@@ -336,14 +339,9 @@ export class TesseraNode {
   }
 
   #strayLogic(): ReturnType<typeof strayLogic> {
-    const { id: self, network } = this
+    const { clock, endpoint, network } = this.#exchanges
     const accepted = (linkNumber: number) => this.#take(linkNumber)
-    const { clock } = this.#options
-    return strayLogic({ clock, endpoint: this.#endpoint, self, network, entries: this.#entries(), accepted })
-  }
-
-  #groupInput(core: GroupCore): InputFrom<typeof groupMachine> {
-    return { self: this.id, network: this.network, group: core.deps.id, seed: this.#seed() }
+    return strayLogic({ clock, endpoint, self: this.id, network, entries: this.#entries(), accepted })
   }
 
   #start(id: GroupId, checked: ReturnType<typeof checkedJoinOptions>): Joined {
@@ -366,9 +364,9 @@ export class TesseraNode {
     this.#groups.set(id, joined)
     this.actor.send({ type: 'node.join', group: id, actor: joined.actor })
     core.started(this.actor.getSnapshot().children[joined.actor] as GroupActor)
-    core.actor.subscribe({ complete: () => this.#left(id), error: () => this.#left(id) })
+    core.actor.subscribe({ complete: () => this.#left(core), error: () => this.#left(core) })
     this.#announceGroups(this.#own.joins(id))
-    const known = this.#newsFor(core, this.#neighbours())
+    const known = catalogNews(core, this.#neighbours())
     if (known) core.actor.send(known)
     return joined
   }
@@ -387,13 +385,15 @@ export class TesseraNode {
   #release(joined: Joined): Promise<void> {
     joined.handles--
     if (joined.handles > 0) return Promise.resolve()
-    const left = joined.core.whenLeft()
     joined.core.actor.send({ type: 'group.leave' })
-    return left
+    return joined.core.whenLeft()
   }
 
-  #left(id: GroupId): void {
+  #left(core: GroupCore): void {
+    const { id } = core.deps
     this.#groups.delete(id)
+    const closed = core.whenLeft().then(() => void this.#closing.delete(closed))
+    this.#closing.add(closed)
     if (!this.#stopped) this.#announceGroups(this.#own.leaves(id))
     this.actor.send({ type: 'node.groupLeft', group: id })
   }

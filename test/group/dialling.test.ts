@@ -56,13 +56,16 @@ describe('who is dialled', () => {
 
   it('never one without an address: it dials by itself', () => {
     const group = rig()
-    group.send({ type: 'group.catalog', peers: [{ peer: LARGE, addresses: [], version: '1', departed: false }] })
+    group.send({
+      type: 'group.catalog',
+      peers: [{ peer: LARGE, addresses: [], version: '1', incarnation: 1, departed: false }],
+    })
     expect(group.spawned).toEqual([])
   })
 
   it('never a departed one, even when a member that has not heard names it', () => {
     const group = rig()
-    const departed = { peer: SMALL, addresses: ['a'], version: '2', departed: true }
+    const departed = { peer: SMALL, addresses: ['a'], version: '2', incarnation: 1, departed: true }
     group.send({ type: 'group.catalog', peers: [departed] }, { type: 'bond.learned', peers: [SMALL] })
     group.pass(60_000)
     expect(group.spawned).toEqual([])
@@ -147,7 +150,7 @@ describe('redials', () => {
       expect(group.spawned).toHaveLength(1)
       group.send({
         type: 'group.catalog',
-        peers: [{ peer: SMALL, addresses: [`memory:${SMALL}`], version: '2', departed: false }],
+        peers: [{ peer: SMALL, addresses: [`memory:${SMALL}`], version: '2', incarnation: 1, departed: false }],
       })
       expect(group.spawned).toHaveLength(2)
     },
@@ -166,7 +169,10 @@ describe('redials', () => {
   it('stop when the peer leaves the catalog, also one that waits already', () => {
     const { group, id } = dialled('dialling')
     group.ends(id, 'DialFailed')
-    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['a'], version: '2', departed: true }] })
+    group.send({
+      type: 'group.catalog',
+      peers: [{ peer: SMALL, addresses: ['a'], version: '2', incarnation: 1, departed: true }],
+    })
     group.pass(60_000)
     expect(group.spawned).toHaveLength(1)
     expect(group.context.peers).toEqual({})
@@ -176,13 +182,19 @@ describe('redials', () => {
     const { group, id } = dialled('dialling')
     group.ends(id, 'DialFailed')
     expect(group.clock.pending).toBe(1)
-    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['a'], version: '2', departed: true }] })
+    group.send({
+      type: 'group.catalog',
+      peers: [{ peer: SMALL, addresses: ['a'], version: '2', incarnation: 1, departed: true }],
+    })
     expect(group.clock.pending).toBe(0)
   })
 
   it('stop when the peer leaves the catalog while its bond stands', () => {
     const { group, id } = dialled('steady')
-    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['a'], version: '2', departed: true }] })
+    group.send({
+      type: 'group.catalog',
+      peers: [{ peer: SMALL, addresses: ['a'], version: '2', incarnation: 1, departed: true }],
+    })
     expect(group.slot(SMALL)?.phase).toBe('steady')
     group.ends(id, 'UnexpectedClose', true)
     group.pass(60_000)
@@ -196,7 +208,10 @@ describe('redials', () => {
     group.names(SMALL)
     group.send({ type: 'bond.learned', peers: [SMALL] })
     expect(group.spawned).toHaveLength(1)
-    group.send({ type: 'group.catalog', peers: [{ peer: SMALL, addresses: ['new'], version: '2', departed: false }] })
+    group.send({
+      type: 'group.catalog',
+      peers: [{ peer: SMALL, addresses: ['new'], version: '2', incarnation: 1, departed: false }],
+    })
     expect(group.spawned).toHaveLength(2)
     expect(group.spawned[1]?.input.addresses).toEqual(['new'])
     group.pass(60_000)

@@ -13,6 +13,7 @@ const named = (peer: string, departed = false) => ({
   peer,
   addresses: ['memory:'],
   version: departed ? '2' : '1',
+  incarnation: 1,
   departed,
 })
 const status = (leader: string | null) => ({ type: 'raft.status', role: 'follower', term: 1, leader, formed: true })
@@ -37,6 +38,7 @@ function eventsOf({ context, value }: Snapshot): AnyEventObject[] {
     { type: 'group.redial', peer: SMALL },
     { type: 'group.entryChanged' },
     { type: 'group.leave' },
+    { type: 'group.suspend' },
     ...[null, SELF, LARGE].map(status),
     { type: 'xstate.done.actor.bond:111111' },
     ...(JSON.stringify(value).includes('transferring')
@@ -53,7 +55,7 @@ function eventsOf({ context, value }: Snapshot): AnyEventObject[] {
  * entered is told apart by how, and so is the one event that only forgets, so that every transition is walked.
  */
 function stateOf(
-  { value, status, context: { peers, bonds, raft } }: Snapshot,
+  { value, status, context: { peers, bonds, raft, suspends } }: Snapshot,
   event?: AnyEventObject,
   from?: Snapshot,
 ): string {
@@ -66,7 +68,7 @@ function stateOf(
   ])
   const isEntered = JSON.stringify(from?.value) !== JSON.stringify(value)
   const edge = isEntered || event?.type === 'group.settled' ? [from?.value, event?.type] : null
-  return JSON.stringify([value, status, slots, Object.keys(bonds), raft.leader, edge])
+  return JSON.stringify([value, status, slots, Object.keys(bonds), raft.leader, suspends, edge])
 }
 
 describe('the group’s chart, walked by its model', () => {

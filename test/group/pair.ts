@@ -139,7 +139,7 @@ export class Pair {
     const peer = SIDES[1 - side]!
     this.#groups[side]!.send({
       type: 'group.catalog',
-      peers: [{ peer, addresses: ['memory:'], version: '1', departed: false }],
+      peers: [{ peer, addresses: ['memory:'], version: '1', incarnation: 1, departed: false }],
     })
   }
 

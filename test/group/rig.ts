@@ -116,7 +116,13 @@ export function rig(input: GroupInput = INPUT) {
     names: (...peers: PeerId[]) =>
       send({
         type: 'group.catalog',
-        peers: peers.map((peer) => ({ peer, addresses: [`memory:${peer}`], version: '1', departed: false })),
+        peers: peers.map((peer) => ({
+          peer,
+          addresses: [`memory:${peer}`],
+          version: '1',
+          incarnation: 1,
+          departed: false,
+        })),
       }),
     accepts: (peer: PeerId, known = true) => {
       send({ type: 'group.linkAccepted', linkNumber: ++links, peer, known })

@@ -11,7 +11,7 @@ import type { PeerId } from '../../identity/keys.ts'
 import type { BondInput, BondNews, BondOrder, BondRole } from '../bond/events.ts'
 import { closeReasonFor, redialPolicy } from '../bond/reasons.ts'
 import { nextUint32, type RandomState } from '../random.ts'
-import { decideClaim, isAlone, isWanted, mayDial, NEW_SLOT, redialDelay, settle } from './dialling.ts'
+import { decideClaim, isAlone, isOutlived, isWanted, mayDial, NEW_SLOT, redialDelay, settle } from './dialling.ts'
 import type { CatalogPeer, GroupContext, GroupEvent, Slot } from './events.ts'
 
 export type Order =
@@ -99,23 +99,31 @@ function dial(context: GroupContext, peer: PeerId): Step {
 export function catalogChanged(context: GroupContext, { peers }: On<'group.catalog'>): Step {
   return inTurn(context, peers, (now, told) => {
     if (told.peer === context.self) return [now, []]
-    return told.departed ? peerLeft(now, told) : peerNamed(now, told)
+    const outlived = closeOutlived(now, told)
+    const [next, orders] = told.departed ? peerLeft(now, told) : peerNamed(now, told)
+    return [next, [...outlived, ...orders]]
   })
 }
 
-function peerLeft(context: GroupContext, { peer, version }: CatalogPeer): Step {
+function closeOutlived({ peers }: GroupContext, { peer, incarnation }: CatalogPeer): Order[] {
+  const slot = peers[peer]
+  if (!slot?.bond || !isOutlived(slot, incarnation)) return []
+  return [{ order: 'send', bond: slot.bond, event: { type: 'bond.superseded' } }]
+}
+
+function peerLeft(context: GroupContext, { peer, version, incarnation }: CatalogPeer): Step {
   const slot = context.peers[peer]
   if (!slot) return [context, []]
   const [next, orders] = calm(context, peer)
-  const gone = { ...slotOf(next, peer), version, departed: true }
+  const gone = { ...slotOf(next, peer), version, incarnation, departed: true }
   return isAlone(gone) ? [dropSlot(next, peer), orders] : [withSlot(next, peer, gone), orders]
 }
 
-function peerNamed(context: GroupContext, { peer, addresses, version }: CatalogPeer): Step {
+function peerNamed(context: GroupContext, { peer, addresses, version, incarnation }: CatalogPeer): Step {
   const slot = slotOf(context, peer)
-  const named = withSlot(context, peer, { ...slot, addresses, version, departed: false })
-  // Elsewhere now: what failed at the old addresses says nothing about the new ones.
-  const moved = addresses.join() !== slot.addresses.join()
+  const named = withSlot(context, peer, { ...slot, addresses, version, incarnation, departed: false })
+  // Elsewhere now, or another process: what failed at the old one says nothing about the new one.
+  const moved = addresses.join() !== slot.addresses.join() || incarnation > slot.incarnation
   const [next, orders] = moved ? calm(named, peer) : [named, []]
   const [after, dials] = dial(next, peer)
   return [after, [...orders, ...dials]]
@@ -230,6 +238,13 @@ function redialLater(context: GroupContext, peer: PeerId): Step {
 export function redialDue(context: GroupContext, { peer }: On<'group.redial'>): Step {
   const slot = context.peers[peer]
   return slot ? dial(withSlot(context, peer, { ...slot, redialDue: false }), peer) : [context, []]
+}
+
+/** The last each bond is told: that this member departs, or only that its process ends. */
+export function sayGoodbye(context: GroupContext): Step {
+  return tellBonds(context.suspends ? { type: 'bond.close', reason: 'GracefulShutdown' } : { type: 'bond.depart' })(
+    context,
+  )
 }
 
 export function tellBonds(event: BondOrder): (context: GroupContext) => Step {

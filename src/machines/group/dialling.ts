@@ -13,6 +13,10 @@
  * Both ends decide alike, and no link is closed for a double dial unless the other one already holds S's claim: none is never left,
  * nor two. Only a link that is lost in between can leave none, and then both ends redial, because an end redials whenever a bond
  * ended and no other holds its claim.
+ *
+ * A process that died without a word leaves its bond steady at the other end, which refuses the process that comes after it until liveness
+ * gives up. A newer incarnation in the peer's entry tells earlier (`isOutlived`): then that bond has one end only, and closing it
+ * takes the claim from nobody.
  */
 
 import type { PeerId } from '../../identity/keys.ts'
@@ -24,6 +28,7 @@ import type { Slot } from './events.ts'
 export const NEW_SLOT: Slot = {
   addresses: [],
   version: '',
+  incarnation: 0,
   departed: false,
   phase: 'idle',
   bond: null,
@@ -58,6 +63,14 @@ export function settle(slot: Slot, steady = slot.phase === 'steady'): Slot {
 /** It belongs to this group, can be reached, and nothing it shows was refused. */
 export function isWanted(slot: Slot): boolean {
   return !slot.departed && slot.addresses.length > 0 && slot.blockedVersion !== slot.version
+}
+
+/**
+ * The process at the other end of a steady bond is gone: the peer has signed an entry as a newer one. Before a bond is steady each end
+ * has the other's own entry, so a steady slot never names an older process than the one its bond leads to.
+ */
+export function isOutlived({ phase, incarnation }: Slot, told: number): boolean {
+  return phase === 'steady' && incarnation > 0 && told > incarnation
 }
 
 /** Neither bonded nor being dialled. */

@@ -21,6 +21,8 @@ export interface Slot {
   readonly addresses: readonly string[]
   /** Of its entry in the catalog; empty while it is not there. */
   readonly version: string
+  /** Of the newest process under this name that is known of; 0 while none is. */
+  readonly incarnation: number
   /** Its entry no longer names this group, or it said goodbye: not dialled until it comes back. */
   readonly departed: boolean
   readonly phase: 'idle' | 'dialling' | 'claimed' | 'steady'
@@ -55,6 +57,8 @@ export interface GroupContext {
   readonly bonds: Readonly<Record<string, { readonly peer: PeerId; readonly role: BondRole }>>
   readonly raft: RaftStatus
   readonly leaving: boolean
+  /** Its process ends, and the member is to come back: nobody is told that it departed. */
+  readonly suspends: boolean
   readonly random: RandomState
 }
 
@@ -63,6 +67,8 @@ export interface CatalogPeer {
   readonly peer: PeerId
   readonly addresses: readonly string[]
   readonly version: string
+  /** Differs for each process of that peer, and grows. */
+  readonly incarnation: number
   readonly departed: boolean
 }
 
@@ -70,6 +76,7 @@ export type GroupEvent =
   | { type: 'group.catalog'; peers: readonly CatalogPeer[] }
   | { type: 'group.linkAccepted'; linkNumber: number; peer: PeerId; known: boolean }
   | { type: 'group.leave' }
+  | { type: 'group.suspend' }
   | { type: 'group.entryChanged' }
   | { type: 'group.redial'; peer: PeerId }
   | { type: 'group.settled'; peer: PeerId; bond: string }

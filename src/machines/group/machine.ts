@@ -5,6 +5,9 @@
  * The books on peers and bonds are kept in every state, so that leaving never waits for an event nobody handles; only what would
  * bring a new bond differs: while leaving, nobody is dialled and no link taken. Both steps of leaving have a deadline.
  *
+ * `group.leave` departs for good; `group.suspend` goes the same way for a member that comes back: its peers hear that a process ends,
+ * not that a member departed, so it stays in the configuration and they dial it again.
+ *
  * Raft and the state machine live as long as the group does. Their events do not pass through here, except `raft.status`.
  */
 import { contextOf, groupSetup } from './vocabulary.ts'
@@ -36,6 +39,7 @@ export const groupMachine = groupSetup.createMachine({
       on: {
         'group.linkAccepted': { actions: 'acceptLink' },
         'group.leave': 'leaving',
+        'group.suspend': { target: 'leaving', actions: 'noteSuspension' },
       },
       states: {
         offline: {
@@ -54,7 +58,9 @@ export const groupMachine = groupSetup.createMachine({
       description: 'Goes without making the others wait for a timeout.',
       initial: 'choosing',
       entry: 'stopDialling',
-      on: { 'group.linkAccepted': { actions: 'refuseAsDeparted' } },
+      on: {
+        'group.linkAccepted': [{ guard: 'suspends', actions: 'refuseAsShutDown' }, { actions: 'refuseAsDeparted' }],
+      },
       states: {
         choosing: {
           description: 'A leader that others follow hands over first.',
@@ -71,7 +77,7 @@ export const groupMachine = groupSetup.createMachine({
         },
         departing: {
           description: 'Each bond says goodbye, flushes, and closes.',
-          entry: 'tellDepart',
+          entry: 'sayGoodbye',
           on: { 'bond.claim': { actions: 'refuseClaim' } },
           always: { guard: 'allBondsGone', target: '#group.left' },
           after: { departTimeout: '#group.left' },

@@ -21,6 +21,7 @@ export function contextOf({ self, network, group, seed }: GroupInput): GroupCont
     bonds: {},
     raft: { role: 'unformed', term: 0, leader: null, formed: false },
     leaving: false,
+    suspends: false,
     random: randomFrom(seed),
   }
 }
@@ -125,6 +126,7 @@ export const groupSetup = effects.extend({
     hasLeader: ({ context: { raft } }) => raft.formed && raft.leader !== null,
     hasNoLeader: ({ context: { raft } }) => !raft.formed || raft.leader === null,
     leadsOthers: ({ context }) => context.raft.leader === context.self && hasBond(context),
+    suspends: ({ context }) => context.suspends,
     hasNoBond: ({ context }) => !hasBond(context),
     anotherLeads: ({ context: { self, raft } }) => raft.leader !== null && raft.leader !== self,
     /** A bond says that it ends with its last breath but one: its actor is done only after that. */
@@ -133,6 +135,7 @@ export const groupSetup = effects.extend({
   actions: {
     readCatalog: on('group.catalog', books.catalogChanged),
     acceptLink: on('group.linkAccepted', books.linkAccepted),
+    refuseAsShutDown: on('group.linkAccepted', books.refuseLink('GracefulShutdown')),
     refuseAsDeparted: on('group.linkAccepted', books.refuseLink('Departed')),
     decideClaim: on('bond.claim', books.bondClaims),
     refuseClaim: on('bond.claim', books.refuseClaim),
@@ -143,7 +146,8 @@ export const groupSetup = effects.extend({
     redial: on('group.redial', books.redialDue),
     stopDialling: always(books.stopDialling),
     tellEntryChanged: always(books.tellBonds({ type: 'bond.entryChanged' })),
-    tellDepart: always(books.tellBonds({ type: 'bond.depart' })),
+    noteSuspension: effects.assign({ suspends: true }),
+    sayGoodbye: always(books.sayGoodbye),
     noteStatus: effects.enqueueActions(({ context, event, enqueue }) => {
       if (!isOf(event, 'raft.status')) return
       const { role, term, leader, formed } = event

@@ -45,14 +45,14 @@ export const nodeMachine = setup({
     discovery: discoveryMachine,
     group: groupMachine,
     stray: bondMachine,
-    /** The tombstone is spread, then every listener and link goes down. */
+    /** The tombstone of a node that does not come back is spread, then every listener and link goes down. */
     farewell: fromPromise<void, void>(() => Promise.reject(new Error('No transport is provided.'))),
   },
   actions: {
     startDiscovery: nothing,
     spawnGroup: nothing,
     receiveStray: nothing,
-    tellGroupsToLeave: nothing,
+    tellGroupsToStop: nothing,
     recordGroup: assign({
       groups: ({ context, event }) =>
         event.type === 'node.join' ? { ...context.groups, [event.group]: event.actor } : context.groups,
@@ -101,12 +101,12 @@ export const nodeMachine = setup({
       },
     },
     stopping: {
-      description: 'Every group is left cleanly; no new one is joined.',
-      entry: 'tellGroupsToLeave',
+      description: 'Every group is left or suspended cleanly; no new one is joined.',
+      entry: 'tellGroupsToStop',
       always: { guard: 'allGroupsLeft', target: 'departing' },
     },
     departing: {
-      description: 'Peers are told that this node leaves the network; then everything closes.',
+      description: 'Peers are told that this node leaves the network, unless it comes back; then everything closes.',
       invoke: { src: 'farewell', id: 'farewell', onDone: 'stopped', onError: 'stopped' },
     },
     stopped: { type: 'final', description: 'Nothing of this node is left.' },
