@@ -33,12 +33,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'sendTo(context, [from], response, 0)]',
   },
   {
-    bug: 'send entries of a term that is not on disk',
-    file: `${RAFT}/replication.ts`,
-    find: 'appendEntries(context, next, batch), context.writes.hardState)',
-    replace: 'appendEntries(context, next, batch), 0)',
-  },
-  {
     bug: 'accept a formation before persist',
     file: `${RAFT}/formation.ts`,
     find: '...sendTo(context, to, answerTo({ formation: id, voters }, true), writes.issued)',

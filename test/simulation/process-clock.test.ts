@@ -1,5 +1,6 @@
 /** A simulated process's clock, and what a node makes of a clock that somebody sets. */
 import { describe, expect, it } from 'vitest'
+import type { TesseraNode } from '../../src/actors/node.ts'
 import { ProcessClock } from '../../src/testing/process-clock.ts'
 import { SimulatedClock } from '../../src/testing/simulated-clock.ts'
 import { counter, createWorld, KEY } from '../nodes/world.ts'
@@ -47,7 +48,7 @@ describe('the clock of a simulated process', () => {
 it('a node whose clock is set back an hour goes on as if nothing had happened', async () => {
   const world = createWorld(1)
   const clocks = [0, 1, 2].map(() => new ProcessClock(world.clock, 0))
-  const nodes = []
+  const nodes: TesseraNode[] = []
   for (const [at, clock] of clocks.entries()) nodes.push(await world.node(`n${at}`, { clock }))
   const groups = nodes.map((node) => node.join({ key: KEY, machine: counter(), voters: 3 }))
   await world.until(Promise.all(groups.map((group) => group.when.online())))

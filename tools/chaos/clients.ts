@@ -63,7 +63,7 @@ export async function readAll(cluster: ChaosCluster, history: History, deadlineM
     const call = { type: 'get', key } as const
     const client = `last.${member + 1}.${key}`
     while (performance.now() < ends) {
-      const process = cluster.process(member)
+      const process = cluster.opened(member)
       if (process) {
         const { outcome } = await history.record(client, call, () => process.call(call, PATIENCE_MS))
         if (outcome === 'ok') return
@@ -77,9 +77,9 @@ export async function readAll(cluster: ChaosCluster, history: History, deadlineM
 }
 
 function memberFor(home: number, cluster: ChaosCluster, chance: Chance): MemberProcess | null {
-  const own = cluster.process(home)
+  const own = cluster.opened(home)
   if (own) return own
-  const others = cluster.members.flatMap((member) => cluster.process(member) ?? [])
+  const others = cluster.members.flatMap((member) => cluster.opened(member) ?? [])
   return others.length === 0 ? null : chance.oneOf(others)
 }
 

@@ -39,6 +39,7 @@ export class ChaosCluster {
   readonly #options: ClusterOptions
   readonly #network: ChaosNetwork
   readonly #processes: (MemberProcess | null)[]
+  readonly #opened = new WeakSet<MemberProcess>()
   readonly #secret = randomBytes(32).toString('hex')
   #closed = false
 
@@ -72,6 +73,12 @@ export class ChaosCluster {
     return process?.running ? process : null
   }
 
+  /** The process of a member that runs and was opened: it can be asked. */
+  opened(member: number): MemberProcess | null {
+    const process = this.process(member)
+    return process && this.#opened.has(process) ? process : null
+  }
+
   /** Starts a member that does not run; resolves once it listens, or was killed before. */
   async start(member: number): Promise<void> {
     const { folder, module, note, members } = this.#options
@@ -99,6 +106,7 @@ export class ChaosCluster {
     }
     try {
       const address = (await process.call({ type: 'open', settings }, OPEN_TIMEOUT_MS)) as string
+      this.#opened.add(process)
       if (this.process(member) === process) this.#network.listens(member, Number(new URL(address).port))
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error

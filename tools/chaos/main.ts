@@ -21,6 +21,8 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '5' },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
+    /** Tells on standard error what was done to whom and when, also where nothing failed. */
+    trace: { type: 'boolean', default: false },
     history: { type: 'string', default: fileURLToPath(new URL('../../chaos-history.jsonl', import.meta.url)) },
     /** Another module for the members' processes: how the tests see a wrong member found. */
     member: { type: 'string', default: fileURLToPath(new URL('member.js', import.meta.url)) },
@@ -92,7 +94,7 @@ async function main(): Promise<number> {
     mkdirSync(dirname(resolve(values.history)), { recursive: true })
     writeFileSync(values.history, formatHistory(outcome.history))
     const wrong = complaints(outcome)
-    if (wrong.length > 0) process.stderr.write(explain(outcome, wrong))
+    if (wrong.length > 0 || values.trace) process.stderr.write(explain(outcome, wrong))
     const result = resultOf(outcome)
     const told = values.json
       ? JSON.stringify(result)

@@ -94,7 +94,9 @@ async function runIn(
     note('all is mended')
     await cluster.heal()
     await clients.end()
+    note('clients have ended')
     const missing = await readAll(cluster, history, RECOVERY_MS)
+    note('every key is read from every member')
     const audits = await Promise.all(cluster.members.map((member) => audited(cluster, member, missing)))
     progress('checks the history')
     const verdict = judge(history.ops, audits.flat())
@@ -123,7 +125,7 @@ async function happen(
 
 async function audited(cluster: ChaosCluster, member: number, missing: string[]): Promise<Audit[]> {
   try {
-    const process = cluster.process(member)
+    const process = cluster.opened(member)
     if (!process) throw new CallFailed('NodeDied', 'before it was asked')
     return [(await process.call({ type: 'audit' }, AUDIT_TIMEOUT_MS)) as Audit]
   } catch (error) {
