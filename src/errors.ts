@@ -77,6 +77,8 @@ export const ERRORS = {
   // storage
   StorageFailed: row(false, 'The storage could not keep what it was given; this member stopped to stay safe.'),
   // consensus
+  NotLeader: row(true, 'This member does not lead; ask the one that does.'),
+  TransferFailed: row(true, 'Nobody took leadership over in time; this member may lead as before.'),
   RivalGroup: row(false, 'Another group with the same key formed apart from this one; the two never merge.'),
   ProtocolAssertion: row(
     false,

@@ -1,7 +1,7 @@
 /** The public API of tessera. What is not exported here or from `tessera/testing` may change at any time. */
 export type { Bond, RoundTrip } from './actors/bond-handle.ts'
 export type { ExecuteOptions } from './actors/client.ts'
-export type { Answered, Executed, Group, Member, QueryOptions } from './actors/group.ts'
+export type { Answered, Executed, Group, QueryOptions } from './actors/group.ts'
 export {
   type GroupCommand,
   type GroupLogic,
@@ -9,6 +9,7 @@ export {
   type GroupNews,
   groupLogic,
 } from './actors/group-logic.ts'
+export type { Member } from './actors/members.ts'
 export { createNode, type TesseraNode } from './actors/node.ts'
 export type { JoinOptions, NodeOptions } from './actors/options.ts'
 export type { RegistryView } from './actors/registry-view.ts'
@@ -34,6 +35,7 @@ export { Identity, type PeerId } from './identity/keys.ts'
 export type { PeerEntry, SignedEntry } from './identity/peer-entry.ts'
 export type { Ticket, TicketGrant, TicketRefusal, TicketValidator } from './identity/ticket.ts'
 export type { RaftTiming } from './limits.ts'
+export type { LeadershipPreference } from './machines/raft/messages.ts'
 export type {
   AnswerOf,
   AnyStateMachine,

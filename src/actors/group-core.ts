@@ -37,7 +37,8 @@ import { Reads } from './reads.ts'
 import { Replica } from './replica.ts'
 import { Router } from './router.ts'
 import type { RaftStore } from './storage/storage.ts'
-import { type GroupStatus, type Role, until } from './when.ts'
+import { transferLeadership } from './transfer.ts'
+import { type GroupStatus, type Role, until, type WaitOptions } from './when.ts'
 import { withInput } from './xstate.ts'
 
 /** What the node gives to each of its groups. */
@@ -94,6 +95,7 @@ export class GroupCore {
   #ticker: Ticker | null = null
   #reverted = 0
   /** Told once raft has done its step: the group emits them, and may not while another actor acts. */
+  readonly #rivals: Extract<GroupEvent, { type: 'raft.rival' }>[] = []
   #closed: Promise<void> = Promise.resolve()
 
   constructor(deps: GroupDeps) {
@@ -160,6 +162,12 @@ export class GroupCore {
   async whenLeft(): Promise<void> {
     await until(this.status, ({ left }) => left)
     await this.#closed
+  }
+
+  transferLeadership(to?: PeerId, options?: WaitOptions): Promise<PeerId> {
+    const { clock, self, timing } = this.deps
+    const timeoutMs = 2 * (timing.electionTimeoutMs + timing.electionJitterMs)
+    return transferLeadership({ raft: this.#raft, clock, self, timeoutMs }, to, options)
   }
 
   /** The newest entry of `peer` came into the catalog. */
@@ -266,6 +274,7 @@ export class GroupCore {
 
   #rival(peer: PeerId, formation: FormationId): void {
     this.deps.warn('RivalGroup', `Peer ${peer.slice(0, 10)} holds the log ${formation.slice(0, 10)}.`)
+    this.#rivals.push({ type: 'raft.rival', peer, formation })
   }
 
   #register(peer: PeerId, bond: string, bondId: BondId): void {
@@ -301,6 +310,7 @@ export class GroupCore {
   #refresh(): void {
     const snapshot = this.#raft?.getSnapshot()
     if (!snapshot) return
+    for (const rival of this.#rivals.splice(0)) this.actor.send(rival)
     const before = this.status.get()
     const { term, leader, formation, commitIndex, log } = snapshot.context
     const now: GroupStatus = {

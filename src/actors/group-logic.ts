@@ -40,6 +40,7 @@ export type GroupCommand<M extends AnyStateMachine> = {
 /** What the actor emits, and sends to its parent. */
 export type GroupNews<M extends AnyStateMachine> =
   | { readonly type: 'group.leaderChanged'; readonly leader: PeerId | null; readonly term: number }
+  | { readonly type: 'group.rival'; readonly peer: PeerId; readonly formation: string }
   | { readonly type: 'group.online' }
   | { readonly type: 'group.offline' }
   | { readonly type: 'group.committed'; readonly index: number }
@@ -104,10 +105,12 @@ function watch<M extends AnyStateMachine>(group: Group<M>, tell: (news: GroupNew
     if (now.committed !== before.committed) tell({ type: 'group.committed', index: now.committed })
     before = now
   })
+  const rival = group.actor.on('group.rival', (news) => tell(news))
   const formed = group.actor.on('bond.formed', (news) => tell(news))
   const terminated = group.actor.on('bond.terminated', (news) => tell(news))
   return () => {
     unsubscribe()
+    rival.unsubscribe()
     formed.unsubscribe()
     terminated.unsubscribe()
   }

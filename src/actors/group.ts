@@ -12,6 +12,7 @@ import { abortable } from './abortable.ts'
 import type { Bond } from './bond-handle.ts'
 import type { ExecuteOptions } from './client.ts'
 import type { GroupActor, GroupCore } from './group-core.ts'
+import { type Member, membersOf } from './members.ts'
 import type { ReadOptions } from './reads.ts'
 import { RegistryView } from './registry-view.ts'
 import { createWhen, type GroupStatus, type WaitOptions, type When } from './when.ts'
@@ -31,14 +32,6 @@ export interface Answered<Answer> {
 export interface QueryOptions extends ReadOptions {
   /** `weak`: from this member's copy, at once. `strong`: linearizable. Default: `strong`. */
   readonly consistency?: 'weak' | 'strong'
-}
-
-export interface Member {
-  readonly peer: PeerId
-  readonly role: 'voter' | 'learner'
-  readonly isLeader: boolean
-  /** This process itself, or a member it has a steady bond with. */
-  readonly reachable: boolean
 }
 
 export class Group<M extends AnyStateMachine = AnyStateMachine> {
@@ -88,14 +81,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   get members(): Member[] {
     const context = this.#core.raft?.getSnapshot().context
     if (!context) return []
-    const { voters, learners } = context.configuration
-    const member = (role: Member['role']) => (peer: PeerId) => ({
-      peer,
-      role,
-      isLeader: peer === context.leader,
-      reachable: peer === this.#core.deps.self || this.bonds.has(peer),
-    })
-    return [...voters.map(member('voter')), ...learners.map(member('learner'))]
+    return membersOf(context, (peer) => this.bonds.has(peer))
   }
 
   /** Calls back at each change of `status`; returns what ends it. */
@@ -140,6 +126,14 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
     if (consistency === 'strong') await this.#core.reads.ready(options)
     const { replica } = this.#core
     return { answer: replica.query(query) as AnswerOf<M>, index: replica.applied }
+  }
+
+  /**
+   * Hands leadership to `to`, or to the voter whose log is the fullest. Resolves with the leader that follows; rejects `NotLeader` where
+   * this member does not lead, `TransferFailed` where nobody took over in time, `Aborted`, `NotJoined`.
+   */
+  transferLeadership(to?: PeerId, options?: WaitOptions): Promise<PeerId> {
+    return this.#left ? Promise.reject(new TesseraError('NotJoined')) : this.#core.transferLeadership(to, options)
   }
 
   /** Gives this handle up; the group itself is left, cleanly, with its last handle. Resolves when that is done. */

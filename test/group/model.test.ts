@@ -16,6 +16,7 @@ const named = (peer: string, departed = false) => ({
   incarnation: 1,
   departed,
 })
+const rival = { type: 'raft.rival', peer: 'c'.repeat(64), formation: 'f'.repeat(32) }
 const status = (leader: string | null) => ({ type: 'raft.status', role: 'follower', term: 1, leader, formed: true })
 
 /** One peer dials and is dialled at most once each, so that the walk has an end; the timers are events like all others. */
@@ -40,6 +41,7 @@ function eventsOf({ context, value }: Snapshot): AnyEventObject[] {
     { type: 'group.leave' },
     { type: 'group.suspend' },
     ...[null, SELF, LARGE].map(status),
+    rival,
     { type: 'xstate.done.actor.bond:111111' },
     ...(JSON.stringify(value).includes('transferring')
       ? [{ type: 'xstate.after.transferTimeout.group.leaving.transferring' }]

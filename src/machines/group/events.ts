@@ -81,12 +81,15 @@ export type GroupEvent =
   | { type: 'group.redial'; peer: PeerId }
   | { type: 'group.settled'; peer: PeerId; bond: string }
   | ({ type: 'raft.status' } & RaftStatus)
+  | { type: 'raft.rival'; peer: PeerId; formation: string }
   | BondNews
 
 export type GroupEmitted =
   | { type: 'bond.formed'; peer: PeerId; bondId: BondId }
   | { type: 'bond.terminated'; peer: PeerId; bondId: BondId; reason: CloseReason }
   | { type: 'group.leaderChanged'; leader: PeerId | null; term: number }
+  /** A peer holds the log of a group with the same key that formed apart from this one. The two never merge. */
+  | { type: 'group.rival'; peer: PeerId; formation: string }
   | { type: 'group.online' }
   | { type: 'group.offline' }
 

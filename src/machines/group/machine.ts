@@ -27,6 +27,7 @@ export const groupMachine = groupSetup.createMachine({
     'bond.learned': { actions: 'dialLearned' },
     'bond.ended': { actions: 'takeEnded' },
     'raft.status': { actions: 'noteStatus' },
+    'raft.rival': { actions: 'tellRival' },
     'group.catalog': { actions: 'readCatalog' },
     'group.redial': { actions: 'redial' },
     'group.settled': { actions: 'forgetAttempts' },

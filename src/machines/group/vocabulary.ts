@@ -155,6 +155,9 @@ export const groupSetup = effects.extend({
       const sameReign = leader === context.raft.leader && (leader === null || term === context.raft.term)
       if (!sameReign) enqueue.emit({ type: 'group.leaderChanged', leader, term })
     }),
+    tellRival: effects.enqueueActions(({ event, enqueue }) => {
+      if (isOf(event, 'raft.rival')) enqueue.emit({ type: 'group.rival', peer: event.peer, formation: event.formation })
+    }),
     tellOnline: effects.emit({ type: 'group.online' }),
     tellOffline: effects.emit({ type: 'group.offline' }),
     handOver: effects.sendTo('raft', { type: 'raft.transferLeadership' }),
