@@ -23,7 +23,7 @@ import type { BondHint, GroupEvent } from '../machines/group/events.ts'
 import { groupMachine } from '../machines/group/machine.ts'
 import { createRegistry } from '../machines/group/registry.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
-import { eventOf } from '../machines/raft/machine.ts'
+import { eventOf, type RaftEvent } from '../machines/raft/machine.ts'
 import type { FormationId, LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
 import type { RandomState } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
@@ -114,12 +114,14 @@ export class GroupCore {
     this.client = new Client({
       clock,
       nonce,
-      propose: (proposals) => this.#raft?.send({ type: 'raft.propose', proposals, timeMs: clock.now() }),
+      propose: (proposals) => void this.#tellRaft({ type: 'raft.propose', proposals, timeMs: clock.now() }),
     })
     this.reads = new Reads({
       clock,
       applied: () => this.replica.applied,
-      ask: (id) => (this.#raft ? this.#raft.send({ type: 'raft.read', id }) : this.reads.lost(id)),
+      ask: (id) => {
+        if (!this.#tellRaft({ type: 'raft.read', id })) this.reads.lost(id)
+      },
     })
     this.logic = this.#bind()
   }
@@ -241,7 +243,14 @@ export class GroupCore {
   }
 
   #deliver(peer: PeerId, messages: readonly RaftMessage[]): void {
-    for (const message of messages) this.#raft?.send(eventOf(peer, message))
+    for (const message of messages) this.#tellRaft(eventOf(peer, message))
+  }
+
+  /** False where nobody hears it: a raft whose disk failed has ended, though its group has not. */
+  #tellRaft(event: RaftEvent): boolean {
+    if (this.#raft?.getSnapshot().status !== 'active') return false
+    this.#raft.send(event)
+    return true
   }
 
   #apply(batch: Apply): void {

@@ -109,6 +109,8 @@ export class Ticker {
   }
 
   #tick(): void {
+    // A disk that failed is raft's end; ticks are for the living.
+    if (this.#raft.getSnapshot().status !== 'active') return this.stop()
     const nowMs = this.#nowMs
     this.#dueMs = nowMs + RAFT_TIMING.tickMs
     this.#raft.send({ type: 'raft.tick', nowMs })
