@@ -2,11 +2,12 @@
  * The demo's processes: numbered nodes, each a child process with one member of the group.
  *
  * Lifecycle of a node: forked -> opened -> running -> dead (killed, or ended by itself) | left; then `start` forks a new
- * process, which is a new member: votes in memory are gone with their process, so it must not vote under the old name.
+ * process on the same folder, which is the same member: its identity, term, vote and log are there.
  *
  * Invariants: a command is offered to one live node and never twice, for the member itself repeats what is safe to
  * repeat; `kill` and `leave` resolve when the process is gone; `end` leaves no process behind.
  */
+import { join } from 'node:path'
 import { TesseraError } from '../errors.ts'
 import { CLI } from '../limits.ts'
 import type { Member, MemberOptions } from './member.ts'
@@ -26,6 +27,8 @@ export interface MemberProcess {
 
 export interface ClusterOptions extends Pick<MemberOptions, 'network' | 'key' | 'voters'> {
   readonly nodes: number
+  /** Each node has a folder in it, named by its number. */
+  readonly data: string
 }
 
 interface Node {
@@ -110,7 +113,7 @@ export class Cluster {
     await ended(node.process)
   }
 
-  /** Starts a new process in place of a dead one; admitted or not, it runs when this resolves. */
+  /** Starts a new process in place of a dead one; whether or not it knows a leader yet, it runs when this resolves. */
   async start(number: number): Promise<void> {
     const node = this.#node(number)
     if (node.process) throw new TesseraError('NodeRunning', { detail: `It was: ${number}` })
@@ -140,12 +143,13 @@ export class Cluster {
   }
 
   async #open(node: Node): Promise<void> {
-    const { network, key, voters } = this.#options
+    const { network, key, voters, data } = this.#options
+    const folder = join(data, String(node.number))
     const bootstrap = this.#live()
       .filter((other) => other !== node)
       .flatMap(({ addresses }) => addresses)
     const { process } = this.#running(node.number)
-    await process.member.open({ network, key, voters, listen: LISTEN, bootstrap, tags: [] })
+    await process.member.open({ network, key, voters, listen: LISTEN, bootstrap, tags: [], data: folder })
     node.addresses = (await process.member.status()).addresses
   }
 

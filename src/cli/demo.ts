@@ -2,9 +2,9 @@
  * `tessera demo`: starts the processes, waits until they are one group, runs commands from standard input, ends the
  * processes. What it prints on standard output is the commands' results alone.
  */
-import { randomBytes } from 'node:crypto'
 import { TesseraError } from '../errors.ts'
 import { Cluster, type MemberProcess } from './cluster.ts'
+import { openDemoData } from './data.ts'
 import { interruption } from './interruption.ts'
 import { printed } from './member.ts'
 import { paintFor } from './paint.ts'
@@ -15,6 +15,8 @@ import type { Verb, Verbs } from './verbs.ts'
 export interface DemoOptions {
   readonly nodes: number
   readonly voters: number
+  /** Folder that keeps the group; absent: a temporary one. */
+  readonly data?: string
 }
 
 /** Resolves with the exit code, when no process of the demo is left. */
@@ -22,14 +24,16 @@ export async function runDemo(options: DemoOptions, fork: () => MemberProcess): 
   const { stdin: input, stdout: output, stderr: notes } = process
   const interrupted = interruption(output)
   const tell = notes.isTTY ? (text: string) => notes.write(`${paintFor(notes)('dim', text)}\n`) : () => undefined
-  const key = { secret: randomBytes(32).toString('hex') }
-  const cluster = new Cluster({ ...options, network: 'tessera.demo', key }, fork)
+  const data = openDemoData(options.data)
+  const { nodes, voters } = options
+  const key = { secret: data.secret }
+  const cluster = new Cluster({ nodes, voters, network: 'tessera.demo', key, data: data.folder }, fork)
   const interactive = input.isTTY === true && output.isTTY === true
   const run = async () => {
-    tell(`starting ${options.nodes} processes`)
+    tell(`starting ${nodes} processes, which keep their data in ${data.folder}`)
     await cluster.form()
     tell(`one group, led by node ${await cluster.leader()}${interactive ? '; help lists the commands' : ''}`)
-    const verbs = demoVerbs(cluster, options.nodes, (text) => notes.write(`${text}\n`))
+    const verbs = demoVerbs(cluster, nodes, (text) => notes.write(`${text}\n`))
     const { signal } = interrupted
     return await runSession(verbs, {
       input,
@@ -44,6 +48,7 @@ export async function runDemo(options: DemoOptions, fork: () => MemberProcess): 
     return await Promise.race([run(), interrupted.code])
   } finally {
     await cluster.end()
+    data.discard()
   }
 }
 
@@ -108,12 +113,12 @@ function processVerbs(cluster: Cluster, numbers: readonly string[], note: (text:
   }
   const start: Verb = {
     takes: ['n'],
-    does: 'starts a dead node again, as a new member',
+    does: 'starts a dead node again, as the member it was',
     completes: numbers,
     run: async (text = '') => {
       const n = nodeNumber(text)
       await cluster.start(n)
-      note(`node ${n}: the log and votes it held in memory went with its process; it comes back as a new member`)
+      note(`node ${n}: comes back as the member it was, with the term, vote and log it kept on disk`)
       return `started ${n}`
     },
   }

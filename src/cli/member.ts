@@ -15,6 +15,8 @@ export interface MemberOptions {
   readonly advertise?: readonly string[]
   readonly bootstrap: readonly string[]
   readonly tags: readonly string[]
+  /** Folder of its identity and its log: who opens it again is the same member. Absent: both end with the process. */
+  readonly data?: string
 }
 
 export interface MemberStatus {
@@ -39,7 +41,7 @@ export interface Member {
   /** A weak read: what this member has applied. */
   peek(key: string): Promise<string | null>
   status(): Promise<MemberStatus>
-  /** Hands leadership over, says farewell, leaves the group and the network. */
+  /** Hands leadership over, says farewell, leaves the group and the network for good. */
   leave(): Promise<void>
 }
 

@@ -1,7 +1,19 @@
 /**
  * The one place where the command line uses tessera itself: a node with one group, whose state is the store.
  */
-import { createNode, type Group, GroupKey, Identity, memory, type TesseraNode } from '../index.ts'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { TesseraError } from '../errors.ts'
+import {
+  createNode,
+  type Group,
+  GroupKey,
+  Identity,
+  lmdb,
+  memory,
+  type NodeOptions,
+  type TesseraNode,
+} from '../index.ts'
 import type { MemberKey, MemberOptions, MemberStatus } from './member.ts'
 import type { OwnMember } from './run-node.ts'
 import { type Store, store } from './store.ts'
@@ -13,12 +25,27 @@ export async function openMember(options: MemberOptions): Promise<OwnMember> {
     network,
     bootstrap,
     tags,
-    identity: Identity.ephemeral(),
-    storage: memory(),
+    ...(await kept(options.data)),
     ...(listen !== undefined && { listen }),
     ...(advertise !== undefined && { advertise }),
   })
-  return ownMember(node, node.join({ key, machine: store(), voters }))
+  try {
+    return ownMember(node, node.join({ key, machine: store(), voters }))
+  } catch (error) {
+    await node.stop()
+    throw error
+  }
+}
+
+/** Who this member is, and where it keeps what it must not forget. */
+async function kept(folder: string | undefined): Promise<Pick<NodeOptions, 'identity' | 'storage'>> {
+  if (folder === undefined) return { identity: Identity.ephemeral(), storage: memory() }
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new TesseraError('InvalidOption', { detail: `The folder for data cannot be made: ${folder}`, cause })
+  }
+  return { identity: await Identity.fromFile(join(folder, 'identity.key')), storage: lmdb(join(folder, 'log')) }
 }
 
 function groupKey(key: MemberKey): GroupKey {
@@ -37,6 +64,7 @@ function ownMember(node: TesseraNode, group: Group<Store>): OwnMember {
       await group.leave()
       await node.stop()
     },
+    stop: () => node.stop(),
     onLeader: (handler) => {
       let known: string | null = null
       const look = ({ leader }: { leader: string | null }) => {

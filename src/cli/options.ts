@@ -2,8 +2,10 @@
  * Options of the command line, from text to values. Each function throws `InvalidOption` with what was wrong.
  */
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { TesseraError } from '../errors.ts'
 import { CLI, RAFT } from '../limits.ts'
+import type { DemoOptions } from './demo.ts'
 import type { MemberOptions } from './member.ts'
 
 /** A passphrase given here is seen neither in the list of processes nor in the shell's history. */
@@ -35,15 +37,23 @@ export function votersOf(nodes: number): number {
 export interface DemoFlags {
   readonly nodes: string
   readonly voters?: string
+  readonly data?: string
 }
 
-export function demoOptions(flags: DemoFlags): { nodes: number; voters: number } {
+export function demoOptions(flags: DemoFlags): DemoOptions {
   const nodes = count('--nodes', flags.nodes, CLI.nodesMax)
   return {
     nodes,
     voters:
       flags.voters === undefined ? votersOf(nodes) : count('--voters', flags.voters, Math.min(nodes, RAFT.votersMax)),
+    ...folder(flags.data),
   }
+}
+
+/** Of --data: whole, for the processes of a demo may stand elsewhere. */
+function folder(data: string | undefined): { data?: string } {
+  if (data === '') throw invalid('--data is the path of a folder.')
+  return data === undefined ? {} : { data: resolve(data) }
 }
 
 export interface PassphraseFlags {
@@ -78,6 +88,7 @@ export interface NodeFlags extends PassphraseFlags {
   readonly voters: string
   readonly tag?: readonly string[]
   readonly interactive?: boolean
+  readonly data?: string
 }
 
 export function nodeOptions(flags: NodeFlags, env: NodeJS.ProcessEnv): MemberOptions {
@@ -92,6 +103,7 @@ export function nodeOptions(flags: NodeFlags, env: NodeJS.ProcessEnv): MemberOpt
     bootstrap: bootstrap.map((text) => address('--bootstrap', text)),
     tags,
     ...(listen !== undefined && { listen: address('--listen', listen) }),
+    ...folder(flags.data),
     ...(advertise.length > 0 && { advertise: advertise.map((text) => address('--advertise', text)) }),
   }
 }

@@ -3,12 +3,13 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import type { DemoOptions } from './demo.ts'
 import type { MemberOptions } from './member.ts'
 import { type DemoFlags, demoOptions, type NodeFlags, nodeOptions, PASSPHRASE_VARIABLE } from './options.ts'
 import { MEMBER_COMMAND } from './process.ts'
 
 export interface Actions {
-  demo(options: { nodes: number; voters: number }): Promise<void>
+  demo(options: DemoOptions): Promise<void>
   /** `session`: commands are read from standard input. */
   node(options: MemberOptions, session: boolean): Promise<void>
   member(): Promise<void>
@@ -34,6 +35,7 @@ function addDemo(tessera: Command, actions: Actions): void {
     .description('start several processes on this machine, and give them commands')
     .option('--nodes <n>', 'processes to start', '3')
     .option('--voters <n>', 'how many of them form the group; the others follow (default: all, odd, 5 at most)')
+    .option('--data <dir>', 'folder that keeps the group and its data (default: a temporary one, removed at the end)')
     .addHelpText(
       'after',
       `
@@ -61,12 +63,14 @@ function addNode(tessera: Command, actions: Actions, env: NodeJS.ProcessEnv, atT
     .option('--passphrase <text>', `the secret itself; others can see it in the list of processes`)
     .option('--voters <n>', 'how many members form the group the first time; the same on all of them', '3')
     .option('--tag <name>', 'tag in the entry peers see; repeatable', several)
+    .option('--data <dir>', 'folder that keeps its identity and log; the same member comes back from it')
     .option('-i, --interactive', 'read commands from standard input even if it is not a terminal')
     .addHelpText(
       'after',
       `
 The secret is taken from ${PASSPHRASE_VARIABLE} where no option gives it.
-State is kept in memory: a node that ends is gone, and comes back as a new member.
+With --data a node that ends, however it ends, comes back as the same member; leave is for good.
+Without it state is kept in memory: a node that ends is gone, and another may join in its place.
 
 Example, in three terminals that all have ${PASSPHRASE_VARIABLE} set:
   $ tessera node --listen 7001

@@ -1,6 +1,7 @@
 /**
  * `tessera node`: one member in this process. At a terminal it is a prompt; without one it runs until a signal ends it,
- * telling on standard error what becomes of the group. However it ends, it leaves the group cleanly.
+ * telling on standard error what becomes of the group. However it ends, it ends cleanly: it leaves the group, or where it keeps
+ * its data stays a member that comes back.
  */
 import { short } from '../identity/digest.ts'
 import { CLI } from '../limits.ts'
@@ -12,13 +13,15 @@ import type { Verbs } from './verbs.ts'
 
 /** A member in this process: it can tell when its leader changes. */
 export interface OwnMember extends Member {
+  /** Ends this process's part: a member that keeps its data comes back, any other leaves. */
+  stop(): Promise<void>
   /** Calls back with the leader and at each change of it; returns what ends that. */
   onLeader(handler: (leader: string | null) => void): () => void
 }
 
 export type OpenMember = (options: MemberOptions) => Promise<OwnMember>
 
-/** Resolves with the exit code, once the member has left. A signal is a clean end. */
+/** Resolves with the exit code, once the member has stopped. A signal is a clean end. */
 export async function runNode(options: MemberOptions, session: boolean, open: OpenMember): Promise<number> {
   const interrupted = interruption(process.stdout)
   const member = await open(options)
@@ -35,7 +38,7 @@ export async function runNode(options: MemberOptions, session: boolean, open: Op
     return await ended
   } finally {
     silence()
-    await left(member)
+    await stopped(member)
   }
 }
 
@@ -60,13 +63,13 @@ function leaderNews(leader: string | null, self: string): string {
   return leader === self ? 'led by this node' : `led by ${short(leader)}`
 }
 
-/** Leaves within a bounded time: a peer that does not answer must not keep this process. */
-async function left(member: Member): Promise<void> {
+/** Stops within a bounded time: a peer that does not answer must not keep this process. */
+async function stopped(member: OwnMember): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, CLI.leaveTimeoutMs)
   })
-  await Promise.race([member.leave(), late])
+  await Promise.race([member.stop(), late])
   clearTimeout(timer)
 }
 
@@ -101,7 +104,7 @@ export function nodeVerbs(member: Member): Verbs {
     },
     leave: {
       takes: [],
-      does: 'leaves the group and the network',
+      does: 'leaves the group and the network for good',
       run: async () => {
         await member.leave()
         return 'left'

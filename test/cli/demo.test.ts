@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const SETTINGS = { nodes: 3, voters: 3, network: 'test', key: { secret: 'aa' } }
+const SETTINGS = { nodes: 3, voters: 3, network: 'test', key: { secret: 'aa' }, data: '/data' }
 
 function forked() {
   const group = new FakeGroup(2)
@@ -126,12 +126,12 @@ describe('commands', () => {
     await expect(inTime(run('wait'))).rejects.toMatchObject({ code: 'NotAgreed' })
   })
 
-  it('start forks a new process that dials the live ones, and says what was lost', async () => {
+  it('start forks a new process that dials the live ones, and says what it comes back with', async () => {
     const { group, notes, run } = await formed()
     await run('kill 1')
     expect(await inTime(run('start 1'))).toBe('started 1')
     expect(group.all[3]?.opened?.bootstrap).toEqual(['ws://127.0.0.1:7002', 'ws://127.0.0.1:7003'])
-    expect(notes).toEqual([expect.stringContaining('comes back as a new member')])
+    expect(notes).toEqual([expect.stringContaining('comes back as the member it was')])
     expect(await run('status')).toContain(peerOf(4).slice(0, 10))
   })
 

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { program } from '../../src/cli/program.ts'
 
@@ -67,6 +67,12 @@ describe('tessera node', () => {
       bootstrap: ['ws://127.0.0.1:7002'],
       tags: [],
     })
+  })
+
+  it('takes the folder of its data whole, and none that has no name', async () => {
+    const { data } = await nodeOptions('node --listen 1 --data some/where')
+    expect(data).toBe(resolve('some/where'))
+    await expect(run('node --listen 1 --data ')).rejects.toThrow()
   })
 
   it('reads the passphrase from an option or a file before the environment', async () => {

@@ -30,7 +30,11 @@ export class Command {
   }
 
   static tessera(...args: readonly string[]): Command {
-    return new Command(process.execPath, [MAIN, ...args])
+    return Command.tesseraWith({}, ...args)
+  }
+
+  static tesseraWith(env: NodeJS.ProcessEnv, ...args: readonly string[]): Command {
+    return new Command(process.execPath, [MAIN, ...args], env)
   }
 
   get pid(): number {
