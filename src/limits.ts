@@ -120,6 +120,8 @@ export const RAFT = {
   /** A command without an answer is offered again after this; its session makes that harmless. */
   resendMs: 1_000,
   sessionsMax: 4_096,
+  /** By the times in the log; a client that was silent for half of it opens another session first. */
+  sessionIdleMs: 3_600_000,
   /** Voters that a group grows to by itself; it may be told otherwise. */
   votersGrowTo: 5,
   /** A member that has not answered the leader for so long may be replaced: longer than a machine takes to start again. */

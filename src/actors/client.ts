@@ -193,11 +193,20 @@ export class Client {
   }
 
   #wait(waiting: Waiting): void {
-    if (this.#waiting.size === 0) this.#lastAnswerMs = this.#deps.clock.monotonicMs()
+    if (this.#waiting.size === 0) this.#beginAfterPause(this.#deps.clock.monotonicMs())
     this.#waiting.set(waiting.sequence, waiting)
     this.#waitingBytes += waiting.bytes.length
     if (waiting.until === 'appended') this.#feeding++
     this.#unoffered.push(waiting)
+  }
+
+  /** After a long silence the group may have forgotten the session, or be about to: all that was said in it is settled. */
+  #beginAfterPause(nowMs: number): void {
+    if (this.#session !== null && nowMs - this.#lastAnswerMs >= RAFT.sessionIdleMs / 2) {
+      this.#session = null
+      this.#nonce = null
+    }
+    this.#lastAnswerMs = nowMs
   }
 
   #settle(waiting: Waiting, error: TesseraError | null, index: number, result: unknown): void {

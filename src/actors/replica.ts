@@ -43,6 +43,7 @@ export class Replica {
   }
 
   #applyOne(entry: Entry, index: number): void {
+    this.#sessions.advance(entry.timeMs)
     if (entry.kind === 'session') {
       this.#sessions.open(index, entry.nonce)
       this.#deps.onSession(entry.nonce, index)

@@ -57,6 +57,26 @@ describe('session', () => {
     expect(offers).toHaveLength(1)
   })
 
+  it('that was silent for long is left for a new one, before anything is offered in it', async () => {
+    const { clock, client, submit, opened, offers } = setUp()
+    await opened()
+    await clock.advance(RAFT.sessionIdleMs / 2)
+    submit(['later'])
+    await clock.advance(0)
+    expect(offers).toEqual([[{ kind: 'session', nonce: 'nonce-2' }]])
+    client.sessionOpened('nonce-2', 9)
+    expect(offers[1]).toMatchObject([{ kind: 'command', session: 9, sequence: 2 }])
+  })
+
+  it('that was used a while ago serves on', async () => {
+    const { clock, submit, opened, offers } = setUp()
+    await opened()
+    await clock.advance(RAFT.sessionIdleMs / 2 - 1)
+    submit(['later'])
+    await clock.advance(0)
+    expect(offers).toMatchObject([[{ kind: 'command', session: 7, sequence: 2 }]])
+  })
+
   it('that the group forgot fails what was offered in it, and the next command opens another', async () => {
     const { clock, client, submit, settled, opened, sequences } = setUp()
     await opened()

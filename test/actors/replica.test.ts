@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Outcome } from '../../src/actors/client.ts'
 import { Replica } from '../../src/actors/replica.ts'
+import { RAFT } from '../../src/limits.ts'
 import type { Entry, LogIndex, Term } from '../../src/machines/raft/messages.ts'
 import type { StateMachine } from '../../src/machines/state-machine.ts'
 import { encodeValue } from '../../src/transport/codec.ts'
@@ -53,6 +54,12 @@ describe('replica', () => {
     ])
     expect(replica.applied).toBe(3)
     expect(replica.query('total')).toBe(5)
+  })
+
+  it('forgets a session by the times in the log, so every member does at the same entry', () => {
+    const later: Entry = { kind: 'noop', term: 1 as Term, timeMs: 5 + RAFT.sessionIdleMs }
+    const { outcomes } = run([session('a'), command(1, { add: 2 }), later, command(2, { add: 3 })])
+    expect(outcomes[1]).toMatchObject([2, { ok: false, code: 'SessionExpired' }])
   })
 
   it('applies a command that stands twice in the log once, with the same result (Thesis §6.3)', () => {

@@ -10,6 +10,45 @@ function run(table: SessionTable<string>, session: number, sequence: number, ack
   return decision
 }
 
+describe('idleness, by the times in the log', () => {
+  const at = (table: SessionTable<string>, timeMs: number, session: number, sequence: number) => {
+    table.advance(timeMs)
+    return run(table, session, sequence)
+  }
+
+  it('forgets a session that was used too long ago, and only that', () => {
+    const table = new SessionTable<string>(10, 1_000)
+    table.advance(100)
+    table.open(1, 'idle')
+    table.open(2, 'busy')
+    expect(at(table, 1_000, 2, 1)).toBe('apply')
+    table.advance(1_099)
+    expect(table.size).toBe(2)
+    expect(at(table, 1_100, 1, 1)).toBe('expired')
+    expect(table.size).toBe(1)
+    expect(at(table, 1_999, 2, 2)).toBe('apply')
+    expect(at(table, 2_999, 2, 3)).toBe('expired')
+  })
+
+  it('is not brought about by a clock that is set back', () => {
+    const table = new SessionTable<string>(10, 1_000)
+    table.advance(5_000)
+    table.open(1, 'n')
+    expect(at(table, 10, 1, 1)).toBe('apply')
+    expect(at(table, 5_999, 1, 2)).toBe('apply')
+  })
+
+  it('watches also a session that is opened after all others are forgotten', () => {
+    const table = new SessionTable<string>(10, 1_000)
+    table.open(1, 'first')
+    table.advance(1_000)
+    expect(table.size).toBe(0)
+    table.open(2, 'second')
+    table.advance(2_000)
+    expect(table.size).toBe(0)
+  })
+})
+
 describe('a session', () => {
   it('applies a command once, and gives its first result again', () => {
     const table = new SessionTable<string>()

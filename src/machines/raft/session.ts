@@ -3,7 +3,8 @@
  * is applied once, and the second time gets the first time's result.
  *
  * Every member feeds its table the same committed entries in the same order, so all tables agree, also on which session
- * is forgotten when there are too many: the one used least recently *in the log*. Within a session commands may come in
+ * is forgotten when there are too many: the one used least recently *in the log*. So they do on which
+ * was idle for too long, as time is the newest that stands in an entry: a clock that is set back moves nothing. Within a session commands may come in
  * any order, as a client has several under way; `acknowledged` says up to where it has all answers.
  *
  * Mutable, for speed: its one owner is the actor that applies commands.
@@ -15,6 +16,8 @@ interface Session<Result> {
   /** Results up to here have arrived at the client and are forgotten. */
   acknowledged: number
   readonly results: Map<number, Result>
+  /** In log time. */
+  usedMs: number
 }
 
 export type SessionDecision<Result> = 'apply' | 'stale' | 'expired' | { readonly cached: Result }
@@ -23,18 +26,39 @@ export class SessionTable<Result> {
   /** In order of last use, the oldest first. */
   readonly #sessions = new Map<number, Session<Result>>()
   readonly #sessionsMax: number
+  readonly #idleMs: number
+  /** The newest time of an entry so far. */
+  #nowMs = 0
+  /** Before this log time no session is idle for too long. */
+  #nextExpiryMs = Number.POSITIVE_INFINITY
 
-  constructor(sessionsMax: number = RAFT.sessionsMax) {
+  constructor(sessionsMax: number = RAFT.sessionsMax, idleMs: number = RAFT.sessionIdleMs) {
     this.#sessionsMax = sessionsMax
+    this.#idleMs = idleMs
   }
 
   get size(): number {
     return this.#sessions.size
   }
 
+  /** An entry with this time was committed, whatever its kind; told before what it holds. */
+  advance(timeMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, timeMs)
+    if (this.#nowMs < this.#nextExpiryMs) return
+    this.#nextExpiryMs = Number.POSITIVE_INFINITY
+    for (const [id, { usedMs }] of this.#sessions) {
+      if (this.#nowMs - usedMs < this.#idleMs) {
+        this.#nextExpiryMs = usedMs + this.#idleMs
+        return
+      }
+      this.#sessions.delete(id)
+    }
+  }
+
   /** A committed session entry at `index`; the index is the session's id from now on. */
   open(index: number, nonce: string): void {
-    this.#sessions.set(index, { nonce, acknowledged: 0, results: new Map() })
+    this.#sessions.set(index, { nonce, acknowledged: 0, results: new Map(), usedMs: this.#nowMs })
+    this.#nextExpiryMs = Math.min(this.#nextExpiryMs, this.#nowMs + this.#idleMs)
     if (this.#sessions.size <= this.#sessionsMax) return
     for (const oldest of this.#sessions.keys()) {
       this.#sessions.delete(oldest)
@@ -51,6 +75,7 @@ export class SessionTable<Result> {
     if (session === undefined) return 'expired'
     this.#sessions.delete(id)
     this.#sessions.set(id, session)
+    session.usedMs = this.#nowMs
     forget(session, Math.min(acknowledged, sequence - 1))
     if (sequence <= session.acknowledged) return 'stale'
     if (!session.results.has(sequence)) return 'apply'
