@@ -21,7 +21,7 @@ const { values } = parseArgs({
     nodes: { type: 'string', default: '5' },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
-    /** Tells on standard error what was done to whom and when, also where nothing failed. */
+    /** Tells on standard error what is done to whom as it happens, and not only where something failed. */
     trace: { type: 'boolean', default: false },
     history: { type: 'string', default: fileURLToPath(new URL('../../chaos-history.jsonl', import.meta.url)) },
     /** Another module for the members' processes: how the tests see a wrong member found. */
@@ -66,8 +66,8 @@ function complaints({ verdict, tally, missing }: ChaosOutcome): string[] {
 }
 
 function explain(outcome: ChaosOutcome, wrong: readonly string[]): string {
-  const { trace, verdict } = outcome
-  const lines = [...trace]
+  const { verdict } = outcome
+  const lines = values.trace ? [] : [...traced]
   if (verdict.smallest) {
     const { violation, history } = verdict.smallest
     const { key, placed, of, value, stuck } = violation
@@ -81,6 +81,13 @@ function explain(outcome: ChaosOutcome, wrong: readonly string[]): string {
   return [...lines, '', ...wrong, `the history: ${values.history}`, again, ''].join('\n')
 }
 
+const traced: string[] = []
+
+function trace(line: string): void {
+  traced.push(line)
+  if (values.trace) process.stderr.write(`${line}\n`)
+}
+
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[2K${text}`)
 }
@@ -89,12 +96,12 @@ async function main(): Promise<number> {
   const interrupted = interruption(process.stdout)
   const module = pathToFileURL(resolve(values.member))
   try {
-    const outcome = await runChaos({ seconds, nodes, seed, module, signal: interrupted.signal, progress })
+    const outcome = await runChaos({ seconds, nodes, seed, module, signal: interrupted.signal, progress, trace })
     progress('')
     mkdirSync(dirname(resolve(values.history)), { recursive: true })
     writeFileSync(values.history, formatHistory(outcome.history))
     const wrong = complaints(outcome)
-    if (wrong.length > 0 || values.trace) process.stderr.write(explain(outcome, wrong))
+    if (wrong.length > 0) process.stderr.write(explain(outcome, wrong))
     const result = resultOf(outcome)
     const told = values.json
       ? JSON.stringify(result)

@@ -28,14 +28,14 @@ export interface ChaosOptions {
   readonly module: URL
   readonly signal: AbortSignal
   readonly progress: (text: string) => void
+  /** Told what is done to the members and what they say. */
+  readonly trace: (line: string) => void
 }
 
 export interface ChaosOutcome {
   readonly verdict: Verdict
   readonly tally: Tally
   readonly history: readonly HistoryOp[]
-  /** What was done to the members and what they said, in order. */
-  readonly trace: readonly string[]
   /** What could not be had although all was well again. */
   readonly missing: readonly string[]
 }
@@ -43,15 +43,14 @@ export interface ChaosOutcome {
 /** Rejects with the reason of `signal` once all is cleared away. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
   const folder = mkdtempSync(join(tmpdir(), 'tessera-chaos-'))
-  const trace: string[] = []
   // Each planned fault waits with it.
   setMaxListeners(0, options.signal)
   const startedMs = performance.now()
-  const note = (text: string) => trace.push(`${((performance.now() - startedMs) / 1_000).toFixed(3)} ${text}`)
+  const note = (text: string) => options.trace(`${((performance.now() - startedMs) / 1_000).toFixed(3)} ${text}`)
   let cluster: ChaosCluster | null = null
   try {
     cluster = await ChaosCluster.open({ members: options.nodes, folder, module: options.module, note })
-    return await orAborted(runIn(cluster, options, trace, note), options.signal)
+    return await orAborted(runIn(cluster, options, note), options.signal)
   } finally {
     await cluster?.close()
     rmSync(folder, { recursive: true, force: true })
@@ -61,7 +60,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosOutcome> {
 async function runIn(
   cluster: ChaosCluster,
   { seconds, nodes, seed, signal, progress }: ChaosOptions,
-  trace: readonly string[],
   note: (text: string) => void,
 ): Promise<ChaosOutcome> {
   progress(`starts ${nodes} processes`)
@@ -75,7 +73,6 @@ async function runIn(
       verdict: judge([], []),
       tally: cluster.tally,
       history: [],
-      trace,
       missing: [`one group (${error.message})`],
     }
   }
@@ -100,7 +97,7 @@ async function runIn(
     const audits = await Promise.all(cluster.members.map((member) => audited(cluster, member, missing)))
     progress('checks the history')
     const verdict = judge(history.ops, audits.flat())
-    return { verdict, tally: cluster.tally, history: history.ops, trace, missing }
+    return { verdict, tally: cluster.tally, history: history.ops, missing }
   } finally {
     clearInterval(telling)
     // Clients of a run that was given up end with their members.
