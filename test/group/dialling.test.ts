@@ -316,6 +316,37 @@ describe('the claim on a peer', () => {
     expect(group.slot(SMALL)?.bond).toBe(id)
   })
 
+  it.each([
+    ['names the group', false],
+    ['does not name it yet', true],
+  ])('of a steady bond ends when its peer is a newer process, whose entry %s', (_how, departed) => {
+    const { group, id } = dialled('steady')
+    const entry = (version: string, gone: boolean) => {
+      const told = { peer: SMALL, addresses: ['new'], version, incarnation: 2, departed: gone }
+      group.send({ type: 'group.catalog', peers: [told] })
+    }
+    entry('2', departed)
+    expect(group.toldTo(id)).toEqual(['bond.granted', 'bond.superseded'])
+    group.ends(id, 'AlreadyBonded', true)
+    entry('3', false)
+    group.pass(BOND.redialMinMs)
+    expect(group.spawned).toHaveLength(2)
+  })
+
+  it('of a steady bond is left alone by news of the same process', () => {
+    const { group, id } = dialled('steady')
+    const entry = { peer: SMALL, addresses: ['new'], version: '9', incarnation: 1, departed: false }
+    group.send({ type: 'group.catalog', peers: [entry] })
+    expect(group.toldTo(id)).toEqual(['bond.granted'])
+  })
+
+  it('is not taken from a handshake by an entry that may have come over its own link', () => {
+    const { group, id } = dialled('claimed')
+    const entry = { peer: SMALL, addresses: ['new'], version: '2', incarnation: 2, departed: false }
+    group.send({ type: 'group.catalog', peers: [entry] })
+    expect(group.toldTo(id)).toEqual(['bond.granted'])
+  })
+
   it('is needed to become steady: one that lost it is not registered', () => {
     const { group, id } = dialled('claimed')
     group.claims(group.accepts(SMALL))

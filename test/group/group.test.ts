@@ -88,6 +88,20 @@ describe('leaving', () => {
     expect(group.emitted.map(({ type }) => type)).toContain('group.offline')
   })
 
+  it('of a member that comes back hands over, closes its bonds GracefulShutdown and departs from nobody', () => {
+    const { group, bonds } = bonded()
+    group.status({ role: 'leader', leader: SELF })
+    group.send({ type: 'group.suspend' })
+    expect(group.toldTo('raft')).toEqual(['raft.transferLeadership'])
+    group.send({ type: 'group.linkAccepted', linkNumber: 9, peer: LARGE, known: true })
+    expect(group.effects('refuseLink')).toEqual([{ linkNumber: 9, reason: 'GracefulShutdown' }])
+    group.status({ leader: SMALL, term: 2 })
+    const goodbye = { type: 'bond.close', reason: 'GracefulShutdown' }
+    for (const bond of bonds) expect(group.told.filter(({ to }) => to === bond).at(-1)?.event).toEqual(goodbye)
+    for (const bond of bonds) group.ends(bond, 'GracefulShutdown', true)
+    expect(group.isLeft).toBe(true)
+  })
+
   it('is over at once where there is no bond', () => {
     const group = rig()
     group.send({ type: 'group.leave' })
