@@ -113,9 +113,11 @@ async function happen(
   note: (text: string) => void,
 ): Promise<void> {
   await pauseMs(atMs, signal)
+  if (signal.aborted) return
   note(`${faultText(fault)} for ${forMs} ms`)
   const mend = await cluster.inflict(fault)
   await pauseMs(forMs, signal)
+  if (signal.aborted) return
   await mend()
   note(`mended: ${faultText(fault)}`)
 }
@@ -132,8 +134,10 @@ async function audited(cluster: ChaosCluster, member: number, missing: string[])
   }
 }
 
+/** Resolves early where the run is given up. */
 function pauseMs(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
     const done = () => {
       clearTimeout(timer)
       signal.removeEventListener('abort', done)
