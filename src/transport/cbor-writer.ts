@@ -5,8 +5,9 @@
  * Written by hand because of byte strings: `cbor-x` takes some 300 ns for each, which is most of what an AppendEntries
  * holds, and this takes a tenth of it (ADR 2). A test holds both to the same bytes.
  *
- * One writer serves the whole process: it is filled and emptied within one call, never across a turn. `take` hands out
- * memory of exactly the message's size, so a message that is kept keeps nothing else.
+ * One writer serves all messages of the process, and one all values: each is filled and emptied within one call, never across a turn.
+ * `take` hands out memory of exactly the message's size, so a message that is kept keeps nothing else. `share` hands out parts of a block,
+ * without a copy, for what is small, comes in numbers, and is kept and given up together: commands.
  */
 import { hexToBytes } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
@@ -16,23 +17,48 @@ const SCRATCH_BYTES = 64 * 1024
 const SCRATCH_BYTES_MAX = 1024 * 1024
 const UINT32 = 0x1_0000_0000
 
+/** What is larger than this share of a block gets memory of its own. */
+const SHARED_MAX = SCRATCH_BYTES / 16
+
 const utf8 = new TextEncoder()
+const float = new DataView(new ArrayBuffer(8))
+const floatBytes = new Uint8Array(float.buffer)
 
 export class Writer {
   #bytes = new Uint8Array(SCRATCH_BYTES)
+  /** Where the message under way began: past what was shared. */
+  #start = 0
   #at = 0
 
   /** The message written since the last `take` or `reset`. */
   take(): Uint8Array {
-    const message = this.#bytes.slice(0, this.#at)
+    const message = this.#bytes.slice(this.#start, this.#at)
     this.reset()
     return message
   }
 
+  /** Like `take`, but the message may stand in one block with those shared before and after it. */
+  share(): Uint8Array {
+    const { length } = this
+    if (length > SHARED_MAX || this.#bytes.length > SCRATCH_BYTES) {
+      const own = this.take()
+      if (this.#bytes.length > SCRATCH_BYTES) this.#renew(SCRATCH_BYTES)
+      return own
+    }
+    const message = new Uint8Array(this.#bytes.buffer, this.#start, length)
+    this.#start = this.#at
+    return message
+  }
+
+  /** Bytes of the message under way. */
+  get length(): number {
+    return this.#at - this.#start
+  }
+
   /** Forgets what an encoding that failed left behind. */
   reset(): void {
-    this.#at = 0
-    if (this.#bytes.length > SCRATCH_BYTES_MAX) this.#bytes = new Uint8Array(SCRATCH_BYTES)
+    this.#at = this.#start
+    if (this.#bytes.length > SCRATCH_BYTES_MAX) this.#renew(SCRATCH_BYTES)
   }
 
   uint(value: number): void {
@@ -66,6 +92,39 @@ export class Writer {
   null(): void {
     this.#room(1)
     this.#bytes[this.#at++] = 0xf6
+  }
+
+  undefined(): void {
+    this.#room(1)
+    this.#bytes[this.#at++] = 0xf7
+  }
+
+  /** The head of a map; `size` keys follow, each with its value. */
+  map(size: number): void {
+    this.#head(0xa0, size)
+  }
+
+  /** Integers of 32 bits as such, all other numbers as floats of 64 bits. */
+  number(value: number): void {
+    if (value >>> 0 === value) return this.#head(0x00, value)
+    if (value >> 0 === value) return this.#head(0x20, -1 - value)
+    float.setFloat64(0, value)
+    this.#room(9)
+    this.#bytes[this.#at++] = 0xfb
+    this.raw(floatBytes)
+  }
+
+  /** Text of ASCII characters; false where there are others, and then a part of it is written. */
+  ascii(value: string): boolean {
+    const { length } = value
+    this.#head(0x60, length)
+    this.#room(length)
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 0x7f) return false
+      this.#bytes[this.#at++] = code
+    }
+    return true
   }
 
   /** Hex digits as the bytes they stand for. */
@@ -118,8 +177,15 @@ export class Writer {
   #room(bytes: number): void {
     const needed = this.#at + bytes
     if (needed <= this.#bytes.length) return
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
-    grown.set(this.#bytes)
-    this.#bytes = grown
+    this.#renew(Math.max(this.length + bytes, this.#start > 0 ? SCRATCH_BYTES : this.#bytes.length * 2))
+  }
+
+  /** Memory that nobody else has, with the message under way at its beginning. */
+  #renew(size: number): void {
+    const fresh = new Uint8Array(size)
+    fresh.set(this.#bytes.subarray(this.#start, this.#at))
+    this.#at = this.length
+    this.#start = 0
+    this.#bytes = fresh
   }
 }

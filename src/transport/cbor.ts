@@ -8,12 +8,16 @@
  *   its shortest form (§4.1). No maps, so no field comes twice, none is unknown, and none is called `__proto__`.
  * - a *value* is what an application sends: plain CBOR, and the few tags of `TAGS`.
  *
+ * What nearly all traffic is made of is read in one walk instead (`cbor-plain.ts`, `codec-commands.ts`), to the same; the rest comes here.
+ *
  * The walk allocates nothing. After it, every length fits the input, nesting and the number of items are bounded, and
  * what `cbor-x` allocates is at most some tens of bytes for each item.
  */
 import { Encoder, type Options } from 'cbor-x/encode'
 import { TesseraError } from '../errors.ts'
 import { RAFT, WIRE } from '../limits.ts'
+import { NOT_PLAIN, readPlain, writePlain } from './cbor-plain.ts'
+import { Writer } from './cbor-writer.ts'
 
 interface Grammar {
   readonly depthMax: number
@@ -149,7 +153,12 @@ function read(decoder: Encoder, bytes: Uint8Array, grammar: Grammar): unknown {
  * once, as a whole. What is kept is thus never more than twice the message. The caller must not write to `bytes` afterwards.
  */
 export function readMessage(bytes: Uint8Array): unknown {
-  return read(messages, bytes.byteLength * 2 < bytes.buffer.byteLength ? Uint8Array.from(bytes) : bytes, MESSAGE)
+  return read(messages, keepable(bytes), MESSAGE)
+}
+
+/** `bytes`, or a copy of them where they are less than half of what keeping them would keep. */
+export function keepable(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength * 2 < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes
 }
 
 /**
@@ -159,23 +168,67 @@ export function readMessage(bytes: Uint8Array): unknown {
  * over `RAFT.commandBytesMax`.
  */
 export function encodeValue(value: unknown): Uint8Array {
+  return wrote(value) ? writer.take() : encodeGeneral(value)
+}
+
+/** As `encodeValue`, but neighbours share memory: for commands, which stay in the log together. */
+export function encodeCommand(value: unknown): Uint8Array {
+  return wrote(value) ? writer.share() : encodeGeneral(value)
+}
+
+const writer = new Writer()
+let writing = false
+
+/** Whether the writer now holds `value`: it is plain, and no getter of it encodes something else meanwhile. */
+function wrote(value: unknown): boolean {
+  if (writing) return false
+  writing = true
+  try {
+    if (writePlain(writer, value)) {
+      checkSize(writer.length)
+      return true
+    }
+  } catch (cause) {
+    writer.reset()
+    throw cause instanceof TesseraError ? cause : unsendable(cause)
+  } finally {
+    writing = false
+  }
+  writer.reset()
+  return false
+}
+
+function unsendable(cause: unknown): TesseraError {
+  return new TesseraError('InvalidMessage', { detail: 'The value cannot be sent.', cause })
+}
+
+function checkSize(length: number): void {
+  if (length <= RAFT.commandBytesMax) return
+  const detail = `${length} bytes; a command has at most ${RAFT.commandBytesMax}.`
+  throw new TesseraError('MessageTooLarge', { detail })
+}
+
+/** Any value, plain or not. */
+export function encodeGeneral(value: unknown): Uint8Array {
   let encoded: Uint8Array
   try {
     encoded = values.encode(value)
   } catch (cause) {
-    throw new TesseraError('InvalidMessage', { detail: 'The value cannot be sent.', cause })
+    throw unsendable(cause)
   }
-  if (encoded.length > RAFT.commandBytesMax) {
-    throw new TesseraError('MessageTooLarge', {
-      detail: `${encoded.length} bytes; a command has at most ${RAFT.commandBytesMax}.`,
-    })
-  }
+  checkSize(encoded.length)
   guard(encoded, VALUE)
   // Memory of its own: a command stays in the log, and `cbor-x` hands out parts of a block that others share.
-  return Uint8Array.from(encoded)
+  return new Uint8Array(encoded)
 }
 
 /** The value that `encodeValue` encoded; shares no memory with `bytes`. Throws `InvalidMessage`. */
 export function decodeValue(bytes: Uint8Array): unknown {
+  const plain = readPlain(bytes)
+  return plain === NOT_PLAIN ? decodeGeneral(bytes) : plain
+}
+
+/** Any value, plain or not. */
+export function decodeGeneral(bytes: Uint8Array): unknown {
   return read(values, bytes, VALUE)
 }

@@ -31,7 +31,8 @@ import type {
   SyncResponse,
 } from '../machines/discovery/messages.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
-import { readMessage } from './cbor.ts'
+import { keepable, readMessage } from './cbor.ts'
+import { readCommands } from './codec-commands.ts'
 import { peers } from './codec-entry.ts'
 import { encodeRaftMessage, raftMessages } from './codec-raft.ts'
 import {
@@ -49,7 +50,7 @@ import {
   written,
 } from './wire-fields.ts'
 
-export { decodeValue, encodeValue } from './cbor.ts'
+export { decodeValue, encodeCommand, encodeValue } from './cbor.ts'
 export { decodeEntry, encodeEntry } from './codec-entry.ts'
 
 const network = hex<NetworkId>(32)
@@ -114,7 +115,8 @@ export function encodeBond(value: BondMessage): Uint8Array {
 }
 /** Throws `InvalidMessage`. */
 export function decodeBond(encoded: Uint8Array): BondMessage {
-  return bondMessages.read(readMessage(encoded))
+  const bytes = keepable(encoded)
+  return readCommands(bytes) ?? bondMessages.read(readMessage(bytes))
 }
 
 /** The bond message `Raft`. A message given again, for another peer, is not encoded again; it must not have changed. */

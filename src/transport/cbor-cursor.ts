@@ -1,0 +1,102 @@
+/**
+ * Reads the CBOR that nearly all traffic is made of, in one walk and without a word about what is wrong: a method that meets anything else
+ * returns `OTHER`, and its caller leaves the bytes to the general way (`cbor.ts`), which reads everything, refuses, and says why.
+ *
+ * Invariant: whatever is read here the general way reads to the same. So only what is of definite length and in its shortest form
+ * (RFC 8949 §4.1) and lies within the bytes is read at all.
+ */
+
+/** Not read here. No unsigned integer and no length is negative. */
+export const OTHER = -1
+
+const UNSIGNED = 0x00
+const BYTES = 0x40
+const ARRAY = 0x80
+const UINT32 = 0x1_0000_0000
+/** Of the upper half of a safe integer. */
+const UPPER_MAX = 0x1f_ffff
+
+export class Cursor {
+  readonly bytes: Uint8Array
+  at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+
+  /** Everything was read. */
+  get done(): boolean {
+    return this.at === this.bytes.length
+  }
+
+  /** A safe unsigned integer. */
+  uint(): number {
+    return this.head(UNSIGNED)
+  }
+
+  /** The length of an array. */
+  array(): number {
+    return this.head(ARRAY)
+  }
+
+  /** A view of a byte string of at most `bytesMax`; null where there is none. */
+  view(bytesMax: number): Uint8Array | null {
+    const length = this.head(BYTES)
+    const start = this.at
+    if (length === OTHER || length > bytesMax || length > this.bytes.length - start) return null
+    this.at = start + length
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + start, length)
+  }
+
+  /** Undefined past the end. */
+  byte(): number | undefined {
+    return this.bytes[this.at++]
+  }
+
+  /** The next bytes are exactly these. */
+  skips(expected: readonly number[]): boolean {
+    return expected.every((byte) => this.byte() === byte)
+  }
+
+  /** The argument of a head of this major type, in its shortest form (RFC 8949 §3). */
+  head(major: number): number {
+    const info = this.bytes[this.at]! - major
+    // Past the end this is NaN, which is no width either.
+    if (info >= 0 && info < 24) {
+      this.at++
+      return info
+    }
+    return this.#wide(info)
+  }
+
+  #wide(info: number): number {
+    const { bytes } = this
+    const start = this.at + 1
+    if (info === 24) {
+      this.at = start + 1
+      const value = bytes[start]!
+      return value >= 24 ? value : OTHER
+    }
+    if (info === 25 && start + 2 <= bytes.length) {
+      this.at = start + 2
+      const value = bytes[start]! * 0x100 + bytes[start + 1]!
+      return value >= 0x100 ? value : OTHER
+    }
+    if (info === 26 && start + 4 <= bytes.length) {
+      this.at = start + 4
+      const value = this.#uint32(start)
+      return value >= 0x1_0000 ? value : OTHER
+    }
+    if (info === 27 && start + 8 <= bytes.length) {
+      this.at = start + 8
+      const upper = this.#uint32(start)
+      return upper > 0 && upper <= UPPER_MAX ? upper * UINT32 + this.#uint32(start + 4) : OTHER
+    }
+    return OTHER
+  }
+
+  #uint32(at: number): number {
+    const { bytes } = this
+    return bytes[at]! * 0x100_0000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!)
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Reads the two messages that commands travel in, `AppendEntries` and `Propose`, straight from bytes: hundreds of commands come in one, so
+ * the arrays and the schema that all other messages pass through would be most of what a command costs.
+ *
+ * Only a batch of one such message, of commands alone, is read here. Anything else, sound or not, is `null`: the general way of
+ * `codec.ts` reads or refuses it. A test holds both ways to the same.
+ */
+import { RAFT } from '../limits.ts'
+import type { Raft } from '../machines/bond/messages.ts'
+import type { CommandEntry, LogIndex, Proposal, Term } from '../machines/raft/messages.ts'
+import { Cursor, OTHER } from './cbor-cursor.ts'
+
+/** The head of a batch of one message, and of the message: an array, and its tag. */
+const APPEND_ENTRIES = [0x82, 9, 0x87, 0x18, 36] as const
+const PROPOSE = [0x82, 9, 0x82, 0x18, 39] as const
+/** Heads of the arrays that a command's entry and a command's proposal are, and their kind. */
+const ENTRY = 0x87
+const PROPOSAL = 0x85
+const COMMAND = 3
+
+/** Commands are views of `bytes`, which must not be written to afterwards. */
+export function readCommands(bytes: Uint8Array): Raft | null {
+  const tag = bytes[4]
+  if (tag === APPEND_ENTRIES[4]) return readAppendEntries(new Cursor(bytes))
+  return tag === PROPOSE[4] ? readPropose(new Cursor(bytes)) : null
+}
+
+function readAppendEntries(cursor: Cursor): Raft | null {
+  if (!cursor.skips(APPEND_ENTRIES)) return null
+  const [term, prevIndex, prevTerm] = [cursor.uint(), cursor.uint(), cursor.uint()]
+  const [commit, round, length] = [cursor.uint(), cursor.uint(), cursor.array()]
+  if (Math.min(term, prevIndex, prevTerm, commit, round, length) === OTHER || length > RAFT.appendEntriesMax)
+    return null
+  const entries: CommandEntry[] = []
+  for (let i = 0; i < length; i++) {
+    const entry = readEntry(cursor)
+    if (entry === null) return null
+    entries.push(entry)
+  }
+  if (!cursor.done) return null
+  const places = { prevIndex: prevIndex as LogIndex, prevTerm: prevTerm as Term, commit: commit as LogIndex }
+  return { type: 'Raft', messages: [{ type: 'AppendEntries', term: term as Term, ...places, round, entries }] }
+}
+
+function readEntry(cursor: Cursor): CommandEntry | null {
+  if (cursor.byte() !== ENTRY || cursor.byte() !== COMMAND) return null
+  const term = cursor.uint() as Term
+  const timeMs = cursor.uint()
+  const session = cursor.uint()
+  const sequence = cursor.uint()
+  const acknowledged = cursor.uint()
+  const command = cursor.view(RAFT.commandBytesMax)
+  if (command === null || Math.min(term, timeMs, session, sequence, acknowledged) === OTHER) return null
+  return { kind: 'command', term, timeMs, session, sequence, acknowledged, command }
+}
+
+function readPropose(cursor: Cursor): Raft | null {
+  if (!cursor.skips(PROPOSE)) return null
+  const length = cursor.array()
+  if (length === OTHER || length > RAFT.waitingCommandsMax) return null
+  const proposals: Proposal[] = []
+  for (let i = 0; i < length; i++) {
+    const proposal = readProposal(cursor)
+    if (proposal === null) return null
+    proposals.push(proposal)
+  }
+  return cursor.done ? { type: 'Raft', messages: [{ type: 'Propose', proposals }] } : null
+}
+
+function readProposal(cursor: Cursor): Proposal | null {
+  if (cursor.byte() !== PROPOSAL || cursor.byte() !== COMMAND) return null
+  const session = cursor.uint()
+  const sequence = cursor.uint()
+  const acknowledged = cursor.uint()
+  const command = cursor.view(RAFT.commandBytesMax)
+  if (command === null || Math.min(session, sequence, acknowledged) === OTHER) return null
+  return { kind: 'command', session, sequence, acknowledged, command }
+}
