@@ -109,10 +109,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'update(context, { term: newerTerm(event) })',
   },
   {
-    bug: 'count votes of an earlier term',
+    bug: 'count a refusal as a vote',
     file: `${RAFT}/candidate.ts`,
     find: 'return message.term === context.term ? counted(context, from, message.granted) : context',
-    replace: 'return counted(context, from, message.granted || message.term < context.term)',
+    replace: 'return message.term === context.term ? counted(context, from, true) : context',
   },
   {
     bug: 'form a group alone',

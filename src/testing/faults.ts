@@ -252,18 +252,13 @@ const fullDisk: Fault = {
   },
 }
 
-const join: Fault = {
-  name: 'join',
-  begin: (stage) => (stage.join() ? nothing : null),
-}
-
-const leave: Fault = {
-  name: 'leave',
-  begin: ({ chance, running, leave: away }) => {
-    // Only those who came later: without its founders a group of three could not lose another one.
-    const guests = running.filter(({ isGuest, group }) => isGuest && group !== null)
-    if (guests.length === 0) return null
-    away(chance.oneOf(guests))
+/** Machines come after the group was formed, and go again. The founders stay. */
+const guests: Fault = {
+  name: 'guests',
+  begin: (stage) => {
+    const joined = stage.running.filter(({ isGuest, group }) => isGuest && group !== null)
+    if (joined.length === 0 || stage.chance.flip(0.4)) return stage.join() ? nothing : null
+    stage.leave(stage.chance.oneOf(joined))
     return nothing
   },
 }
@@ -297,7 +292,6 @@ export const FAULTS: readonly Fault[] = [
   slowDisk,
   failSync,
   fullDisk,
-  join,
-  leave,
+  guests,
   transfer,
 ]

@@ -95,6 +95,10 @@ export class SimulatedProcess {
   get gone(): boolean {
     return this.#gone
   }
+  /** Whom its node takes for present in the network. */
+  get peers(): readonly PeerId[] {
+    return this.#running ? (this.#node?.peers ?? []).map(({ peer }) => peer) : []
+  }
   get raft(): RaftActor | null {
     return (this.group?.actor.getSnapshot().children.raft as RaftActor | undefined) ?? null
   }

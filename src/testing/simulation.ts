@@ -6,9 +6,10 @@
  * is well again -> what happened is judged. Checkers look after every callback of the clock; the first violation ends the run.
  */
 import type { ErrorCode } from '../errors.ts'
-import { RAFT_TIMING, type RaftTiming } from '../limits.ts'
+import { DISCOVERY, RAFT_TIMING, type RaftTiming, WIRE } from '../limits.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
 import { createMemoryNetwork } from '../transport/memory.ts'
+import type { Link } from '../transport/transport.ts'
 import { Chance, type Range } from './chance.ts'
 import { AppliedChecker } from './check-applied.ts'
 import { checkBonds } from './check-bonds.ts'
@@ -51,7 +52,8 @@ export function simulate(options: SimulationOptions): Promise<SimulationReport> 
   return new Simulation(options).run()
 }
 
-const GUESTS_MAX = 2
+/** Whatever became of them. */
+const GUESTS_MAX = 3
 const TRACE_LINES = 200
 /** A process that ended is started again after one of these: while the others still elect, or when all is over. */
 const RESTARTS_MS = [
@@ -181,12 +183,12 @@ class Simulation {
 
   #transportOf(process: SimulatedProcess) {
     const { life } = process
-    return watched(this.#network.transport(process.name), (to, message) => {
-      if (process.running && process.life === life) this.#leaving(process, to, message)
+    return watched(this.#network.transport(process.name), (to, message, link) => {
+      if (process.running && process.life === life) this.#leaving(process, to, message, link)
     })
   }
 
-  #leaving(process: SimulatedProcess, to: SimulatedProcess['peer'], message: RaftMessage): void {
+  #leaving(process: SimulatedProcess, to: SimulatedProcess['peer'], message: RaftMessage, link: Link): void {
     if (this.#traceMessages) this.#note(process.name, `to ${this.#nameOf(to)}: ${textOf(message)}`)
     const { groupId } = process
     if (groupId && !isOnDisk(process.disk.platter(groupId), process.peer, to, message))
@@ -194,6 +196,8 @@ class Simulation {
         'no message leaves before its persist',
         `${process.name} to ${this.#nameOf(to)}: ${textOf(message)}`,
       )
+    if (link.queuedBytes > WIRE.linkQueueBytesMax)
+      this.#violate('queues within caps', `${process.name}: ${link.queuedBytes} bytes queued`)
     this.#raft.told(process.peer, to, message)
   }
 
@@ -374,6 +378,8 @@ class Simulation {
     if (!answered && !this.#violation) this.#violate('all clients answered', this.#workload.open.join(' '))
     const equal = await this.#until(() => this.#allEqual(), limitMs)
     if (!equal && !this.#violation) this.#violate('all members equal', this.#describe())
+    const forgotten = await this.#until(() => this.#departedForgotten(), 3 * DISCOVERY.announceIntervalMs)
+    if (!forgotten && !this.#violation) this.#violate('departed stay departed', this.#describe())
     const bonded = await this.#until(() => this.#allBonded(), 40_000)
     if (!bonded && !this.#violation) this.#violate('one bond per pair', this.#describe())
   }
@@ -392,6 +398,11 @@ class Simulation {
     const members = this.#members()
     const places = new Set(members.map(({ group }) => `${group?.status.applied} ${group?.status.lastIndex}`))
     return places.size === 1 && members.every(({ group }) => (group?.status.applied ?? 0) >= this.#raft.committed)
+  }
+
+  #departedForgotten(): boolean {
+    const departed = new Set(this.#machines.filter(({ gone }) => gone).map(({ peer }) => peer))
+    return this.#members().every(({ peers }) => !peers.some((peer) => departed.has(peer)))
   }
 
   /** Both ends of each pair hold the same bond. */
