@@ -2,7 +2,8 @@
  * Every error tessera raises and every reason for which it closes a link, as two tables.
  *
  * A code is stable: programs branch on it, logs are searched for it. A retryable error means that the same
- * call may succeed later, on this member or another, and that it is safe to make it again.
+ * call may succeed later, on this member or another. Where the outcome of the first call is not known, the sentence says so: a second
+ * call is a new command.
  */
 
 /** Reasons for which a link is closed, with the number that travels (encrypted) to the peer. */
@@ -55,6 +56,7 @@ export const ERRORS = {
   ),
   CommandFailed: row(false, 'The state machine refused the command.'),
   NotJoined: row(false, 'This group was left; join it again to use it.'),
+  Leaving: row(true, 'This group is still being left; join it again once leave() has resolved.'),
   NodeStopped: row(false, 'This node was stopped; create a new one.'),
   // options
   InvalidOption: row(false, 'An option has a value that cannot be used.'),

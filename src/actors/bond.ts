@@ -29,8 +29,8 @@ export interface Entries {
   readonly of: (peer: PeerId) => SignedEntry | undefined
   /** Entries of all peers that this group has a steady bond with. */
   readonly bonded: () => readonly SignedEntry[]
-  /** Verifies and keeps; returns the peers of those that are genuine. */
-  readonly learn: (entries: readonly SignedEntry[]) => readonly PeerId[]
+  /** Verifies and keeps, only those `of` one peer where it is named; returns the peers of what was kept. */
+  readonly learn: (entries: readonly SignedEntry[], of?: PeerId) => readonly PeerId[]
 }
 
 export interface BondDeps {
@@ -252,7 +252,7 @@ class BondLink {
       case 'Departure':
         return this.#tell({ type: 'bond.departure' })
       case 'PeerEntryUpdate': {
-        const genuine = this.#deps.entries.learn([message.entry])[0] === this.#input.peer
+        const genuine = this.#deps.entries.learn([message.entry], this.#input.peer).length === 1
         return this.#tell({ type: 'bond.entryUpdate', genuine })
       }
       case 'BondFormed': {

@@ -3,7 +3,7 @@
  *
  * Every command belongs to the member's session (Thesis §6.3) and has a sequence number, so offering it again, to the same leader or
  * the next, applies it once. Commands of one turn of the event loop leave as one proposal. They are offered again when another
- * leader is known, and when nothing at all was answered for `RAFT.resendMs`. A command waits until its deadline, then it is given up
+ * leader is known, when nothing at all was answered for `RAFT.resendMs`, and when what was offered later has been answered. A command waits until its deadline, then it is given up
  * with `DeadlineExceeded`: whether it will be applied is not known.
  *
  * Lifecycle of a command: waiting (has a sequence) -> offered, maybe often -> settled. Its entry names it by (session, sequence); an index
@@ -43,8 +43,9 @@ interface Waiting {
   readonly until: Until
   readonly deadlineMs: number
   readonly settle: (error: TesseraError | null, index: number, result: unknown) => void
-  /** How many times it was offered to a leader. */
+  /** How many times it was offered to a leader, and when last. */
   offers: number
+  offeredMs: number
 }
 
 /** How often deadlines and silence are looked at. */
@@ -63,6 +64,8 @@ export class Client {
   #unoffered: Waiting[] = []
   #sweeper: unknown = null
   #lastAnswerMs = 0
+  /** The newest offer that was answered: what was offered before it and is not answered was lost on the way. */
+  #answeredOfferMs = 0
   #stopped: TesseraError | null = null
 
   constructor(deps: ClientDeps) {
@@ -110,6 +113,7 @@ export class Client {
         deadlineMs,
         settle: done,
         offers: 0,
+        offeredMs: 0,
       })
     }
     this.#flushSoon()
@@ -135,6 +139,7 @@ export class Client {
     if (session !== this.#session) return
     const waiting = this.#waiting.get(sequence)
     if (!waiting) return
+    this.#answeredOfferMs = Math.max(this.#answeredOfferMs, waiting.offeredMs)
     this.#lastAnswerMs = this.#deps.clock.monotonicMs()
     if (outcome.ok) this.#settle(waiting, null, index, outcome.result)
     else if (outcome.code === 'SessionExpired') this.#sessionExpired()
@@ -270,10 +275,12 @@ export class Client {
     const oldest = this.#waiting.keys().next()
     if (session === null || oldest.done) return
     const acknowledged = oldest.value - 1
+    const nowMs = this.#deps.clock.monotonicMs()
     const proposals: Proposal[] = []
     for (const waiting of gathered) {
       if (!this.#waiting.has(waiting.sequence)) continue
       waiting.offers++
+      waiting.offeredMs = nowMs
       proposals.push({ kind: 'command', session, sequence: waiting.sequence, acknowledged, command: waiting.bytes })
     }
     if (proposals.length > 0) this.#deps.propose(proposals)
@@ -304,8 +311,14 @@ export class Client {
       if (waiting.deadlineMs > nowMs) continue
       this.#settle(waiting, new TesseraError('DeadlineExceeded', { command: waiting.command }), 0, undefined)
     }
-    if (nowMs - this.#lastAnswerMs < RAFT.resendMs) return
-    this.#lastAnswerMs = nowMs
-    this.#offerAll()
+    if (nowMs - this.#lastAnswerMs >= RAFT.resendMs) {
+      this.#lastAnswerMs = nowMs
+      this.#offerAll()
+    } else this.#offer([...this.#waiting.values()].filter((waiting) => this.#isOvertaken(waiting, nowMs)))
+  }
+
+  /** Later offers were answered, and this one has had its time. */
+  #isOvertaken({ offers, offeredMs }: Waiting, nowMs: number): boolean {
+    return offers > 0 && offeredMs < this.#answeredOfferMs && nowMs - offeredMs >= RAFT.resendMs
   }
 }

@@ -128,13 +128,16 @@ export class TesseraNode {
 
   /**
    * Joins a group; joining the same again gives another handle to the same. Returns at once: `group.when.online()` tells when it
-   * can be used. Throws `InvalidOption`, `NodeStopped` or `StorageFailed`.
+   * can be used. Throws `InvalidOption`, `NodeStopped`, `StorageFailed`, or `Leaving` while its last handle is still leaving.
    */
   join<M extends AnyStateMachine>(options: JoinOptions<M>): Group<M> {
     if (this.#stopped) throw new TesseraError('NodeStopped')
     const checked = checkedJoinOptions(options)
     const id = groupId(checked.key, checked)
-    const joined = this.#groups.get(id) ?? this.#start(id, checked)
+    const known = this.#groups.get(id)
+    // Its last handle was given up: it says goodbye, and cannot be taken back.
+    if (known?.handles === 0) throw new TesseraError('Leaving')
+    const joined = known ?? this.#start(id, checked)
     joined.handles++
     return new Group<M>(joined.core, () => this.#release(joined))
   }
@@ -330,8 +333,9 @@ export class TesseraNode {
       own: () => this.#own.record.signed,
       of: (peer) => recordOf(this.#catalog, peer)?.signed,
       entryOf: (peer) => this.#entryOf(peer),
-      learn: (entries) => {
-        const records = verified(entries, this.network, this.#options.clock.now())
+      learn: (entries, of) => {
+        const genuine = verified(entries, this.network, this.#options.clock.now())
+        const records = of ? genuine.filter(({ entry }) => entry.peer === of) : genuine
         this.#received(records)
         return records.map(({ entry }) => entry.peer)
       },

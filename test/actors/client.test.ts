@@ -136,6 +136,32 @@ describe('offering', () => {
   })
 })
 
+describe('a command that was lost on the way', () => {
+  it('is offered again though others go on being answered, and the others are not', async () => {
+    const { clock, client, submit, settled, opened, sequences } = setUp()
+    await opened()
+    submit(['lost'])
+    await clock.advance(100)
+    for (let sequence = 3; sequence < 7; sequence++) {
+      submit(['answered'])
+      await clock.advance(400)
+      client.applied(7, sequence, sequence + 10, ok(null))
+    }
+    expect(
+      sequences()
+        .flat()
+        .filter((sequence) => sequence === 2).length,
+    ).toBeGreaterThan(1)
+    expect(
+      sequences()
+        .flat()
+        .filter((sequence) => sequence === 4),
+    ).toHaveLength(1)
+    client.applied(7, 2, 30, ok('found'))
+    expect(settled.at(-1)).toMatchObject({ code: null, result: 'found' })
+  })
+})
+
 describe('settling', () => {
   it('gives each call the result of its own command, in whatever order they are applied', async () => {
     const { clock, client, submit, settled, opened } = setUp()

@@ -170,6 +170,19 @@ describe('leaving', () => {
     expect(world.clock.nextMs).toBeNull()
   })
 
+  it('cannot be taken back by joining again, which is refused until it is done', async () => {
+    const world = createWorld(15)
+    const { nodes, groups } = await formed(world, 3)
+    const leader = leaderOf(groups)
+    const node = nodes[groups.indexOf(leader)]!
+    const join = () => node.join({ key: KEY, machine: counter(), voters: 3 })
+    const left = leader.leave()
+    expect(join).toThrow(expect.objectContaining({ code: 'Leaving', retryable: true }))
+    await world.until(left)
+    expect(join().status.left).toBe(false)
+    await world.stop()
+  })
+
   it('of one handle does not pull the group from under another', async () => {
     const world = createWorld(14)
     const { nodes, groups } = await formed(world, 3)
