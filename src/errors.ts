@@ -81,6 +81,10 @@ export const ERRORS = {
   // consensus
   NotLeader: row(true, 'This member does not lead; ask the one that does.'),
   TransferFailed: row(true, 'Nobody took leadership over in time; this member may lead as before.'),
+  FormingBlocked: row(
+    true,
+    'The group cannot form before every founding voter has answered; bring back those that are missing, or restart the others.',
+  ),
   RivalGroup: row(false, 'Another group with the same key formed apart from this one; the two never merge.'),
   ProtocolAssertion: row(
     false,

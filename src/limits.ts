@@ -119,6 +119,8 @@ export const RAFT = {
   executeTimeoutMs: 10_000,
   /** A command without an answer is offered again after this; its session makes that harmless. */
   resendMs: 1_000,
+  /** A first configuration that waits this long for a voter is told to a person. */
+  formingWarnMs: 10_000,
   sessionsMax: 4_096,
   /** By the times in the log; a client that was silent for half of it opens another session first. */
   sessionIdleMs: 3_600_000,

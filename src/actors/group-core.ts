@@ -11,17 +11,18 @@ import { type Atom, createAtom, type ReadonlyAtom } from '@xstate/store'
 import { type ActorRefFrom, fromPromise, fromTransition, sendTo } from 'xstate'
 import type { Clock } from '../clock.ts'
 import { type CloseReason, type ErrorCode, traceOf } from '../errors.ts'
-import type { BondId, GroupId, NetworkId } from '../identity/digest.ts'
+import { type BondId, type GroupId, type NetworkId, short } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
 import { judgeTickets, type TicketValidator } from '../identity/ticket.ts'
 import type { RaftTiming } from '../limits.ts'
-import type { TicketVerdict } from '../machines/bond/events.ts'
+import type { TicketInput, TicketVerdict } from '../machines/bond/events.ts'
 import { bondMachine } from '../machines/bond/machine.ts'
 import type { BondHint, GroupEvent } from '../machines/group/events.ts'
 import { groupMachine } from '../machines/group/machine.ts'
 import { createRegistry } from '../machines/group/registry.ts'
+import { isMember } from '../machines/raft/configuration.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
 import { eventOf, type RaftEvent } from '../machines/raft/machine.ts'
 import type { FormationId, LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
@@ -32,6 +33,7 @@ import type { Endpoint, Link } from '../transport/transport.ts'
 import { type Entries, linkLogic } from './bond.ts'
 import { Bond } from './bond-handle.ts'
 import { Client } from './client.ts'
+import { FormingWatch } from './forming-watch.ts'
 import { type RaftActor, raftLogic, Ticker } from './raft.ts'
 import { Reads } from './reads.ts'
 import { Replica } from './replica.ts'
@@ -94,6 +96,9 @@ export class GroupCore {
   #raft: RaftActor | null = null
   #ticker: Ticker | null = null
   #reverted = 0
+  readonly #forming = new FormingWatch((missing) => {
+    this.deps.warn('FormingBlocked', `Missing: ${missing.map(short).join(', ')}.`)
+  })
   /** Told once raft has done its step: the group emits them, and may not while another actor acts. */
   readonly #rivals: Extract<GroupEvent, { type: 'raft.rival' }>[] = []
   #closed: Promise<void> = Promise.resolve()
@@ -172,6 +177,12 @@ export class GroupCore {
     return transferLeadership({ raft: this.#raft, clock, self, timeoutMs }, to, options)
   }
 
+  /** In the raft configuration, as far as this member's log tells. */
+  isMember(peer: PeerId): boolean {
+    const configuration = this.#raft?.getSnapshot().context.configuration
+    return configuration !== undefined && isMember(configuration, peer)
+  }
+
   /** The newest entry of `peer` came into the catalog. */
   entryChanged(entry: PeerEntry): void {
     this.#peers.get(entry.peer)?.set(entry)
@@ -212,7 +223,7 @@ export class GroupCore {
   }
 
   #bondLogic(group: GroupId): typeof bondMachine {
-    const { clock, endpoint, self, network, key, entries, accepted, validators, syncWith } = this.deps
+    const { clock, endpoint, self, network, key, entries, accepted, syncWith } = this.deps
     return bondMachine.provide({
       actors: {
         link: linkLogic({
@@ -226,7 +237,7 @@ export class GroupCore {
           deliver: (peer, messages) => this.#deliver(peer, messages),
           attach: (id, link) => void (link ? this.#links.set(id, link) : this.#links.delete(id)),
         }),
-        checkTickets: fromPromise(({ input }) => checkTickets(entries.entryOf(input.peer), validators, clock)),
+        checkTickets: fromPromise(({ input }) => checkTickets(input, this.deps)),
         syncCatalog: fromPromise(({ input }) => syncWith(input.peer, input.addresses)),
       },
     })
@@ -313,6 +324,7 @@ export class GroupCore {
   #unregister(peer: PeerId, reason: CloseReason): void {
     this.registry.get(peer)?.end(reason)
     this.registry.delete(peer)
+    this.#peers.delete(peer)
   }
 
   /** After each raft event: what a watcher of the group may have to know. */
@@ -322,6 +334,7 @@ export class GroupCore {
     for (const rival of this.#rivals.splice(0)) this.actor.send(rival)
     const before = this.status.get()
     const { term, leader, formation, commitIndex, log } = snapshot.context
+    this.#forming.look(snapshot.context)
     const now: GroupStatus = {
       role: roleOf(snapshot),
       term,
@@ -364,12 +377,15 @@ function isSame(a: GroupStatus, b: GroupStatus): boolean {
   return (Object.keys(a) as (keyof GroupStatus)[]).every((key) => a[key] === b[key])
 }
 
+/** A member that was away for longer than its entry was kept is asked for a new one first. */
 async function checkTickets(
-  entry: PeerEntry | undefined,
-  validators: readonly TicketValidator[],
-  clock: Clock,
+  { peer, addresses }: TicketInput,
+  { entries, syncWith, validators, clock }: GroupDeps,
 ): Promise<TicketVerdict> {
+  if (!entries.entryOf(peer) && addresses.length > 0) await syncWith(peer, addresses).catch(() => {})
+  const entry = entries.entryOf(peer)
+  if (!entry) return { granted: false, unknown: true }
   const nowMs = clock.now()
-  const verdict = entry && (await judgeTickets(entry, validators, nowMs))
-  return verdict?.granted ? { granted: true, expires: verdict.expires, nowMs } : { granted: false }
+  const verdict = await judgeTickets(entry, validators, nowMs)
+  return verdict.granted ? { granted: true, expires: verdict.expires, nowMs } : { granted: false }
 }

@@ -136,6 +136,23 @@ describe('forming', () => {
     await world.stop()
   })
 
+  it('that waits for a founder who died is told to a person, once, and nobody leads', async () => {
+    const world = createWorld(16, { delayMs: 5 })
+    const nodes = [await world.node('a'), await world.node('b'), await world.node('c')]
+    const groups = nodes.map((node) => node.join({ key: KEY, machine: counter(), voters: 3 }))
+    const bound = () =>
+      groups.some((group) => group.actor.getSnapshot().children.raft?.getSnapshot().matches?.({ unformed: 'accepted' }))
+    expect(await world.clock.advanceUntil(bound, 5_000)).toBe(true)
+    const founder = groups.findIndex(
+      (group) => !group.actor.getSnapshot().children.raft?.getSnapshot().matches?.({ unformed: 'accepted' }),
+    )
+    world.network.crash(nodes[founder]!.addresses[0]!)
+    await world.clock.advance(60_000)
+    expect(groups.filter((_, i) => i !== founder).map((group) => group.leader)).toEqual([null, null])
+    expect(new Set(world.warnings.filter((code) => code === 'FormingBlocked'))).toEqual(new Set(['FormingBlocked']))
+    await world.stop()
+  })
+
   it('of one voter leads itself at once', async () => {
     const world = createWorld(11)
     const node = await world.node('alone')
