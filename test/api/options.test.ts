@@ -106,6 +106,9 @@ describe('join', () => {
     ['a machine with half a version', { machine: { ...machine, version: 1.5 } }, 'machine.version'],
     ['half a voter', { voters: 1.5 }, 'voters: a whole number from 0 to 9'],
     ['too many voters', { voters: 10 }, 'voters: a whole number from 0 to 9'],
+    ['no voters ever', { votersMax: 0 }, 'votersMax: a whole number from 1 to 9'],
+    ['more voters than may be', { votersMax: 10 }, 'votersMax: a whole number from 1 to 9'],
+    ['a preference nobody knows', { preference: 'eager' }, 'preference: one of normal, reluctant, observer'],
     [
       'a validator without a signature',
       { validators: [{ class: 'a', validate: () => ({ expires: 1 }) }] },

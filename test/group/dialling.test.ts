@@ -406,6 +406,13 @@ describe('a steady bond', () => {
     expect(group.children).toEqual(['raft', 'machine'])
   })
 
+  it('that ends while we leave tells nothing of the peer: a leader that leaves must not remove the others', () => {
+    const { group, id } = dialled('steady')
+    group.send({ type: 'group.leave' })
+    group.ends(id, 'Departed', true)
+    expect(group.effects('tellRaft').at(-1)).toEqual({ type: 'raft.bondLost', peer: SMALL, departed: false })
+  })
+
   it('that never was is not taken back', () => {
     const { group, id } = dialled('claimed')
     group.ends(id, 'Timeout')

@@ -30,6 +30,12 @@ describe('online', () => {
     expect(online).toEqual(['group.online', 'group.offline', 'group.online'])
   })
 
+  it('tells of a group that formed apart', () => {
+    const group = rig()
+    group.send({ type: 'raft.rival', peer: SMALL, formation: 'f' })
+    expect(group.emitted).toEqual([{ type: 'group.rival', peer: SMALL, formation: 'f' }])
+  })
+
   it('tells each change of leader once, and a new term of the same leader', () => {
     const group = rig()
     group.status({ role: 'candidate' })
