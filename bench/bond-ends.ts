@@ -11,7 +11,7 @@ import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
 import { digest } from '../src/identity/digest.ts'
 import { GroupKey } from '../src/identity/group-key.ts'
 import { Identity, type PeerId } from '../src/identity/keys.ts'
-import type { TicketVerdict } from '../src/machines/bond/events.ts'
+import type { TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
 import { bondMachine } from '../src/machines/bond/machine.ts'
 import type { Link } from '../src/transport/transport.ts'
 import { webSocket } from '../src/transport/websocket.ts'
@@ -51,7 +51,7 @@ export class BondEnds {
         deliver: () => {},
         attach: (_: BondId, __: Link | null) => {},
       }),
-      checkTickets: fromPromise<TicketVerdict, { peer: PeerId }>(async () => {
+      checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {
         return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
       }),
     },

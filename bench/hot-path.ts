@@ -5,7 +5,7 @@
 import { createActor, fromCallback, fromPromise, SimulatedClock, setup } from 'xstate'
 import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
 import type { PeerId } from '../src/identity/keys.ts'
-import type { LinkCommand, LinkInput, TicketVerdict } from '../src/machines/bond/events.ts'
+import type { LinkCommand, LinkInput, TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
 import { bondMachine } from '../src/machines/bond/machine.ts'
 import { Log } from '../src/machines/raft/log.ts'
 import { raftMachine } from '../src/machines/raft/machine.ts'
@@ -20,7 +20,7 @@ async function steadyBond() {
   const inert = bondMachine.provide({
     actors: {
       link: fromCallback<LinkCommand, LinkInput & {}>(() => {}),
-      checkTickets: fromPromise<TicketVerdict, { peer: PeerId }>(async () => {
+      checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {
         return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
       }),
     },

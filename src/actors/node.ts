@@ -10,14 +10,7 @@ import { type GroupId, type NetworkId, short } from '../identity/digest.ts'
 import { groupId } from '../identity/group-id.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
-import {
-  type Catalog,
-  type CatalogRecord,
-  emptyCatalog,
-  isVisible,
-  neighbours,
-  recordOf,
-} from '../machines/discovery/catalog.ts'
+import { type Catalog, type CatalogRecord, emptyCatalog, neighbours, recordOf } from '../machines/discovery/catalog.ts'
 import { discoveryMachine } from '../machines/discovery/machine.ts'
 import { nodeMachine } from '../machines/node/machine.ts'
 import { nextHex, type RandomState, randomFrom } from '../machines/random.ts'
@@ -279,12 +272,12 @@ export class TesseraNode {
     return discoveryMachine.provide({
       actors: { sync, announceTo },
       actions: {
-        catalogChanged: enqueueActions(({ enqueue }, { changes }) => {
+        catalogChanged: enqueueActions(({ context: { catalog }, enqueue }, { changes }) => {
           // Sent rather than called, so that whoever hears of a change finds it in the catalog.
           const records = changes.map(({ record }) => record)
           for (const { core } of this.#groups.values()) {
             for (const { entry } of records) core.entryChanged(entry)
-            const event = catalogNews(core, records)
+            const event = catalogNews(core, catalog, records)
             if (event) enqueue.sendTo(core.actor, event)
           }
         }),
@@ -323,9 +316,10 @@ export class TesseraNode {
     return link
   }
 
+  /** The last genuine word of `peer`, however old: being away for long takes nothing from what it is allowed. */
   #entryOf(peer: PeerId): PeerEntry | undefined {
     const entry = recordOf(this.#catalog, peer)?.entry
-    return entry && isVisible(entry, this.#options.clock.now()) ? entry : undefined
+    return entry && !entry.departed ? entry : undefined
   }
 
   #entries(): GroupDeps['entries'] {
@@ -370,7 +364,7 @@ export class TesseraNode {
     core.started(this.actor.getSnapshot().children[joined.actor] as GroupActor)
     core.actor.subscribe({ complete: () => this.#left(core), error: () => this.#left(core) })
     this.#announceGroups(this.#own.joins(id))
-    const known = catalogNews(core, this.#neighbours())
+    const known = catalogNews(core, this.#catalog, this.#neighbours())
     if (known) core.actor.send(known)
     return joined
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BOND } from '../../src/limits.ts'
 import type { BondEvent } from '../../src/machines/bond/events.ts'
+import { redialPolicy } from '../../src/machines/bond/reasons.ts'
 import {
   ACCEPTOR,
   BOND_ID,
@@ -15,6 +16,7 @@ import {
   rig,
   SELF,
   THIRD,
+  UNKNOWN,
 } from './rig.ts'
 
 const opened: BondEvent = { type: 'link.opened', bondId: BOND_ID }
@@ -49,6 +51,12 @@ describe('the dialler', () => {
     ['have run out', { granted: true, expires: 5, nowMs: 5 } as const],
   ])('step 0: refuses locally where tickets %s', (_, tickets) => {
     expectEnd(rig(DIALLER, { tickets }), 'closed', 'Unauthorized', null)
+  })
+
+  it('step 0: fails, and refuses nothing, where there is no entry to judge', () => {
+    const bond = rig(DIALLER, { tickets: UNKNOWN })
+    expectEnd(bond, 'failed', 'DialFailed', null)
+    expect(redialPolicy('DialFailed')).toBe('backoff')
   })
 
   it('dials with what the link needs and no more', () => {

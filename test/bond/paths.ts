@@ -7,7 +7,7 @@ import { getShortestPaths } from 'xstate/graph'
 import { BOND } from '../../src/limits.ts'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
-import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, THIRD } from './rig.ts'
+import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, THIRD, UNKNOWN } from './rig.ts'
 
 /** Nobody outside does anything by itself: every event of a walk is one of the path. */
 export const inert = bondMachine.provide({
@@ -60,7 +60,7 @@ function eventsOf(snapshot: SnapshotFrom<typeof bondMachine>): AnyEventObject[] 
     if (type === '') return []
     if (!type.startsWith('xstate.done.actor')) return SAMPLES[type] ?? [{ type }]
     if (type.includes('syncing')) return [{ type, output: undefined }]
-    return [FOREVER, REFUSED].map((output) => ({ type, output }))
+    return [FOREVER, REFUSED, UNKNOWN].map((output) => ({ type, output }))
   })
 }
 

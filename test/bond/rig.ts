@@ -45,6 +45,7 @@ export const ACCEPTOR: BondInput = { ...DIALLER, role: 'acceptor', addresses: []
 
 export const FOREVER: TicketVerdict = { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
 export const REFUSED: TicketVerdict = { granted: false }
+export const UNKNOWN: TicketVerdict = { granted: false, unknown: true }
 
 /** A promise that is settled, or never is, as soon as it is asked. */
 export function prompt<Output, Input>(

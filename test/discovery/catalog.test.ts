@@ -108,13 +108,19 @@ describe('age', () => {
     const catalog = merged([record('a'), record('b', { departed: true })])
     const at = (ms: number) => neighbours(catalog, NOW_MS + ms).length
     expect([at(0), at(DISCOVERY.hiddenAfterMs), at(DISCOVERY.hiddenAfterMs + 1)]).toEqual([1, 1, 0])
-    expect(purge(catalog, NOW_MS + DISCOVERY.purgedAfterMs)).toBe(catalog)
-    expect(held(purge(catalog, NOW_MS + DISCOVERY.purgedAfterMs + 1))).toEqual([])
+    expect(purge(catalog, NOW_MS + DISCOVERY.purgedAfterMs)).toEqual([catalog, []])
+    expect(held(purge(catalog, NOW_MS + DISCOVERY.purgedAfterMs + 1)[0])).toEqual([])
+  })
+
+  test('one that was dropped is told as a departure, a tombstone was told before', () => {
+    const silent = record('a')
+    const [, changes] = purge(merged([silent, record('b', { departed: true })]), NOW_MS + DISCOVERY.purgedAfterMs + 1)
+    expect(changes).toEqual([{ type: 'departed', record: silent }])
   })
 
   test('the own entry is not purged', () => {
     const catalog = setOwn(empty, record(SELF))
-    expect(purge(catalog, NOW_MS + 10 * DISCOVERY.purgedAfterMs)).toBe(catalog)
+    expect(purge(catalog, NOW_MS + 10 * DISCOVERY.purgedAfterMs)).toEqual([catalog, []])
   })
 
   test('a sync does not bring back what has expired', () => {
@@ -127,7 +133,7 @@ describe('age', () => {
         const tombstone = record('a', { departed: true })
         const older = record('a', { update: NOW_MS - olderMs })
         const nowMs = NOW_MS + laterMs
-        const catalog = purge(merged([tombstone, older]), nowMs)
+        const catalog = purge(merged([tombstone, older]), nowMs)[0]
         expect(neighbours(merged([older], catalog, nowMs), nowMs)).toEqual([])
       }),
     )

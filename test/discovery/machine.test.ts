@@ -177,8 +177,32 @@ describe('bootstrap', () => {
     const laterMs = NOW_MS + DISCOVERY.purgedAfterMs + 1
     actor.send({ type: 'discovery.ownEntry', record: own(laterMs), nowMs: laterMs })
     await pass(2 * DISCOVERY.announceIntervalMs)
-    expect(reach()).toBe('bootstrapping')
-    expect(syncs.at(-1)).toEqual({ peer: null, addresses: ['memory:a'] })
+    expect(syncs.slice(1)).toEqual([{ peer: null, addresses: ['memory:a'] }])
+    await pass(DISCOVERY.exchangeTimeoutMs)
+    await pass(DISCOVERY.bootstrapRetryMs)
+    expect(syncs).toHaveLength(3)
+  })
+
+  test('one that no visible peer has any more is asked again, once at a time, though others are there', async () => {
+    let answer: Answer = { entries: [record('a'), record('b')] }
+    const { actor, pass, syncs } = discovery(['memory:a', 'memory:b'], () => answer)
+    await pass(0)
+    answer = 'failure'
+    const laterMs = NOW_MS + DISCOVERY.hiddenAfterMs + 1
+    actor.send({ type: 'discovery.received', records: [record('b', { update: laterMs })], nowMs: laterMs })
+    const asked = () => syncs.filter(({ peer }) => peer === null).length - 2
+    actor.send({ type: 'discovery.intervalPassed' })
+    actor.send({ type: 'discovery.intervalPassed' })
+    await pass(0)
+    expect(syncs.slice(2)).toEqual([{ peer: null, addresses: ['memory:a'] }])
+    await pass(DISCOVERY.straggleRetryMs - 1)
+    expect(asked()).toBe(1)
+    answer = { entries: [record('a', { update: laterMs })] }
+    await pass(1)
+    expect(asked()).toBe(2)
+    actor.send({ type: 'discovery.intervalPassed' })
+    await pass(3 * DISCOVERY.straggleRetryMs)
+    expect(asked()).toBe(2)
   })
 })
 
@@ -247,12 +271,13 @@ describe('announcements', () => {
     expect(new Set(syncs.map((one) => one.peer)).size).toBeGreaterThan(3)
   })
 
-  test('the own entry brings the time: what has expired is forgotten', () => {
-    const { actor } = discovery([])
+  test('the own entry brings the time: what has expired is forgotten, and whoever listens hears of it', () => {
+    const { actor, changes } = discovery([])
     actor.send({ type: 'discovery.received', records: seven, nowMs: NOW_MS })
     const laterMs = NOW_MS + DISCOVERY.purgedAfterMs + 1
     actor.send({ type: 'discovery.ownEntry', record: own(laterMs), nowMs: laterMs })
     expect(summaryOf(actor.getSnapshot().context)).toMatchObject({ peers: 1, neighbours: [] })
+    expect(changes.at(-1)).toEqual(seven.map((gone) => ({ type: 'departed', record: gone })))
   })
 })
 

@@ -110,9 +110,13 @@ export type BondNews =
 export type TicketVerdict =
   | { readonly granted: true; readonly expires: number; readonly nowMs: number }
   | { readonly granted: false }
+  /** There is no entry to judge, so nothing was refused. */
+  | { readonly granted: false; readonly unknown: true }
 
 export interface TicketInput {
   readonly peer: PeerId
+  /** Where an entry that is missing can be had; empty where the peer is linked already. */
+  readonly addresses: readonly string[]
 }
 
 export interface SyncInput {

@@ -86,17 +86,19 @@ export const bondMachine = bondSetup.createMachine({
           },
           states: {
             authenticating: {
-              description: 'Step 0: a peer that the tickets refuse is not dialled at all.',
+              description:
+                'Step 0: a peer that the tickets refuse is not dialled at all; one without an entry is tried again later.',
               invoke: {
                 src: 'checkTickets',
                 id: 'checkTickets',
-                input: ({ context: { peer } }) => ({ peer }),
+                input: ({ context: { peer, addresses } }) => ({ peer, addresses }),
                 onDone: [
                   {
                     guard: { type: 'granted', params: grantOf },
                     target: 'connecting',
                     actions: { type: 'keepGrant', params: grantOf },
                   },
+                  { guard: { type: 'unknown', params: grantOf }, ...fails('DialFailed') },
                   closes('Unauthorized'),
                 ],
                 onError: closes('Unauthorized'),
@@ -196,7 +198,7 @@ export const bondMachine = bondSetup.createMachine({
               invoke: {
                 src: 'checkTickets',
                 id: 'checkTickets',
-                input: ({ context: { peer } }) => ({ peer }),
+                input: ({ context: { peer } }) => ({ peer, addresses: [] }),
                 onDone: [
                   {
                     guard: { type: 'granted', params: grantOf },
@@ -285,7 +287,7 @@ export const bondMachine = bondSetup.createMachine({
               invoke: {
                 src: 'checkTickets',
                 id: 'checkTickets',
-                input: ({ context: { peer } }) => ({ peer }),
+                input: ({ context: { peer } }) => ({ peer, addresses: [] }),
                 onDone: [
                   {
                     guard: { type: 'granted', params: grantOf },

@@ -98,6 +98,7 @@ export const bondSetup = setup({
     genuine: (_, { genuine }: { genuine: boolean }) => genuine,
     isDialler: ({ context }) => context.role === 'dialler',
     granted: (_, verdict: TicketVerdict) => verdict.granted && verdict.expires > verdict.nowMs,
+    unknown: (_, verdict: TicketVerdict) => 'unknown' in verdict,
     isFailure: (_, { reason }: { reason: EndReason }) => outcomeOf(reason) === 'failed',
     mustSync: ({ context }, { reason, byPeer }: { reason: EndReason; byPeer: boolean }) =>
       byPeer && reason === 'UnknownPeer' && context.syncAttempts < BOND.syncAttemptsMax,

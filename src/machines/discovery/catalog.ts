@@ -4,8 +4,8 @@
  * Invariants:
  * - of one peer only the newest entry is kept, by (incarnation, update); nothing is ever re-stamped;
  * - the own entry comes from this node alone, whatever others send;
- * - age is counted from an entry's `update`. One older than `hiddenAfterMs` is not visible, one older than `purgedAfterMs` is
- *   dropped and not taken in again. A tombstone lives as long, so every live entry that it buried is too old by the time
+ * - age is counted from an entry's `update`. One older than `hiddenAfterMs` is not visible, though still the last word of its peer;
+ *   one older than `purgedAfterMs` is dropped, which is told as a departure, and not taken in again. A tombstone lives as long, so every live entry that it buried is too old by the time
  *   it goes: no sync can bring a departed peer back;
  * - at most `entriesMax` peers. A full catalog takes in no new peer rather than give up one it knows, so that a flood of
  *   invented peers does not push out the real ones.
@@ -28,7 +28,7 @@ export interface Catalog {
   readonly records: ReadonlyMap<PeerId, CatalogRecord>
 }
 
-/** What changed for someone who looks at the visible peers. */
+/** What changed for someone who looks at the visible peers; one that only fell silent departs when its entry is dropped. */
 export interface CatalogChange {
   readonly type: 'discovered' | 'updated' | 'departed'
   readonly record: CatalogRecord
@@ -111,9 +111,13 @@ export function neighbours(catalog: Catalog, nowMs: number): readonly CatalogRec
 }
 
 /** Without the entries and tombstones of others that have expired; the same catalog where none has. */
-export function purge(catalog: Catalog, nowMs: number): Catalog {
-  const kept = [...catalog.records].filter(([peer, { entry }]) => peer === catalog.self || !isExpired(entry, nowMs))
-  return kept.length === catalog.records.size ? catalog : { ...catalog, records: new Map(kept) }
+export function purge(catalog: Catalog, nowMs: number): [Catalog, readonly CatalogChange[]] {
+  const expired = inOrder(catalog).filter(({ entry }) => entry.peer !== catalog.self && isExpired(entry, nowMs))
+  if (expired.length === 0) return [catalog, []]
+  const records = new Map(catalog.records)
+  for (const { entry } of expired) records.delete(entry.peer)
+  const silent = expired.filter(({ entry }) => !entry.departed)
+  return [{ ...catalog, records }, silent.map((record) => ({ type: 'departed', record }))]
 }
 
 /** What this side tells in a sync: the version it holds of every peer, tombstones among them. */

@@ -1,7 +1,8 @@
 /**
  * Discovery: keeps the catalog of signed peer entries, and sees to it that others hold this node's own.
  *
- * Lifecycle: `online`, where bootstrap addresses are asked until each has answered, and the own entry is announced again and again,
+ * Lifecycle: `online`, where bootstrap addresses are asked until each has answered, and again when its member has fallen silent (a
+ * partition may have outlasted what both sides know of each other, and the other side may have nobody to ask), and the own entry is announced again and again,
  * side by side -> `departing`, while the tombstone is told to every neighbour -> `departed`, final.
  *
  * Spread: a new own entry is pushed to a few random neighbours, and each announcement also syncs with one random neighbour
@@ -104,10 +105,8 @@ export const discoveryMachine = discoverySetup.createMachine({
             },
             running: {
               description:
-                'The network is reached, or there is nobody to ask; addresses that were silent are still asked, less often.',
-              on: {
-                'discovery.intervalPassed': { guard: 'isolated', target: 'bootstrapping', actions: 'forgetAnswers' },
-              },
+                'The network is reached, or there is nobody to ask; an address that is silent, or that no visible peer has, is still asked.',
+              on: { 'discovery.intervalPassed': { actions: 'askTheSilent' } },
             },
           },
         },

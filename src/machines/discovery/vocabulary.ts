@@ -16,6 +16,7 @@ import {
   neighbours,
   purge,
   setOwn,
+  visible,
 } from './catalog.ts'
 import { type Exchange, type Exchanges, type ExchangeTarget, exchange, isSyncing, pick, without } from './exchanges.ts'
 
@@ -32,7 +33,7 @@ export interface DiscoveryContext {
   readonly network: NetworkId
   readonly catalog: Catalog
   readonly bootstrap: readonly string[]
-  /** Bootstrap addresses that have not answered yet. */
+  /** Bootstrap addresses that have not answered yet, or not since their member fell silent: being asked, or about to be. */
   readonly unanswered: readonly string[]
   /** A bootstrap address other than this node's own has answered. */
   readonly reached: boolean
@@ -117,6 +118,12 @@ function dialable({ catalog, nowMs }: DiscoveryContext): readonly CatalogRecord[
   return neighbours(catalog, nowMs).filter(({ entry }) => entry.addresses.length > 0)
 }
 
+/** Bootstrap addresses that no visible peer, this node among them, is known to listen at. */
+function unadvertised({ bootstrap, catalog, nowMs }: DiscoveryContext): readonly string[] {
+  const advertised = new Set(visible(catalog, nowMs).flatMap(({ entry }) => entry.addresses))
+  return bootstrap.filter((address) => !advertised.has(address))
+}
+
 const deadlineOf = (id: string) => ({ id: `deadline:${id}`, delay: DISCOVERY.exchangeTimeoutMs })
 
 /** The children to spawn for `wanted`, and the context that knows of them. */
@@ -144,8 +151,6 @@ const remembering = setup({
   guards: {
     /** A node whose only bootstrap address is its own has nobody left to ask either. */
     bootstrapped: ({ context }) => context.reached || context.unanswered.length === 0,
-    /** Everyone it knew has fallen silent; with addresses to ask it need not wait to be found. */
-    isolated: ({ context }) => context.bootstrap.length > 0 && neighbours(context.catalog, context.nowMs).length === 0,
     allTold: ({ context }) => Object.keys(context.exchanges).length === 0,
   },
   actions: {
@@ -163,17 +168,15 @@ const remembering = setup({
       return { catalog, changes, nowMs: Math.max(context.nowMs, nowMs) }
     }),
     /** With the own entry comes the time: what has expired by then goes. */
-    keepOwn: assign(({ context }, { record, nowMs }: OwnNews) => ({
-      catalog: purge(setOwn(context.catalog, record), nowMs),
-      changes: [],
-      nowMs: Math.max(context.nowMs, nowMs),
-    })),
+    keepOwn: assign(({ context }, { record, nowMs }: OwnNews) => {
+      const [catalog, changes] = purge(setOwn(context.catalog, record), nowMs)
+      return { catalog, changes, nowMs: Math.max(context.nowMs, nowMs) }
+    }),
     /** Whom the next announcements or syncs go to. */
     chooseSome: assign(({ context }, { count }: { count: number }) => {
       const [chosen, random] = pick(dialable(context), count, context.random)
       return { chosen, random }
     }),
-    forgetAnswers: assign(({ context }) => ({ unanswered: context.bootstrap, reached: false })),
     chooseAll: assign(({ context }) => ({ chosen: dialable(context) })),
     keepAnswer: assign(({ context }, { id, entries }: { id: string; entries: readonly CatalogRecord[] }) => {
       const ended = context.exchanges[id]
@@ -212,10 +215,17 @@ export const discoverySetup = remembering.extend({
         enqueue.raise({ type: 'discovery.exchangeTimeout', exchange: id }, deadlineOf(id))
       }
     }),
+    /** Those that answered once, and whose member has fallen silent since; the others are being asked already. */
+    askTheSilent: enqueueActions(({ context, enqueue }) => {
+      const silent = unadvertised(context).filter((address) => !context.unanswered.includes(address))
+      enqueue.assign({ unanswered: [...context.unanswered, ...silent] })
+      for (const address of silent) enqueue.raise({ type: 'discovery.askAgain', address })
+    }),
     askAgainLater: enqueueActions(({ context, enqueue }, { id }: { id: string }) => {
       const ended = context.exchanges[id]
       if (ended?.kind !== 'bootstrap') return
-      const delay = context.reached ? DISCOVERY.straggleRetryMs : DISCOVERY.bootstrapRetryMs
+      const delay =
+        neighbours(context.catalog, context.nowMs).length > 0 ? DISCOVERY.straggleRetryMs : DISCOVERY.bootstrapRetryMs
       for (const address of ended.addresses) {
         enqueue.raise({ type: 'discovery.askAgain', address }, { id: `askAgain:${address}`, delay })
       }
