@@ -19,6 +19,8 @@ export interface RouterDeps<Message> {
 
 export class Router<Message> {
   readonly #deps: RouterDeps<Message>
+  /** Peers without a bond that a warning has named; one is enough until there is a bond again. */
+  readonly #warned = new Set<PeerId>()
 
   constructor(deps: RouterDeps<Message>) {
     this.#deps = deps
@@ -33,12 +35,17 @@ export class Router<Message> {
     return bonded.filter((peer) => bonds.get(peer)?.send(bytes))
   }
 
-  /** To one peer. Whether it is on its way; without a bond it is dropped, and a warning says so. */
+  /** To one peer. Whether it is on its way; without a bond it is dropped, and a warning says so, once for each lost bond. */
   sendTo(peer: PeerId, message: Message): boolean {
     const { bonds, encode, warn } = this.#deps
     const bond = bonds.get(peer)
-    if (bond) return bond.send(encode(message))
-    warn('LinkClosed', `A message to ${peer.slice(0, 10)} was dropped: there is no bond with it.`)
+    if (bond) {
+      this.#warned.delete(peer)
+      return bond.send(encode(message))
+    }
+    if (!this.#warned.has(peer))
+      warn('LinkClosed', `A message to ${peer.slice(0, 10)} was dropped: there is no bond with it.`)
+    this.#warned.add(peer)
     return false
   }
 }

@@ -78,4 +78,17 @@ describe('sendTo', () => {
     expect([sent, encoded]).toEqual([[], []])
     expect(warnings).toEqual([expect.stringMatching(/^LinkClosed .*dddddddddd/)])
   })
+
+  it('warns once for each lost bond, not for each message', () => {
+    const { router, bonds, warnings } = rig()
+    const bond = bonds.get(A)!
+    bonds.delete(A)
+    for (let message = 0; message < 3; message++) router.sendTo(A, 'hello')
+    expect(warnings).toHaveLength(1)
+    bonds.set(A, bond)
+    router.sendTo(A, 'hello')
+    bonds.delete(A)
+    router.sendTo(A, 'hello')
+    expect(warnings).toHaveLength(2)
+  })
 })

@@ -63,7 +63,12 @@ export function onAppendEntries(context: RaftContext, { from, message }: EventNa
   )
 }
 
+/** Election Safety (Raft figure 3) is looked at where it would show first: a second leader in one term. */
 function hearLeader(context: RaftContext, from: EventNamed<'raft.appendEntries'>['from']): Step {
+  assert(
+    context.leader === null || context.leader === from,
+    `${from} leads term ${context.term} beside ${context.leader}`,
+  )
   const [next, effects] = context.leader === from ? stay(context) : loseLeader(context)
   const led = next.leader === from ? next : update(next, { leader: from })
   return [withDeadline(led, { leaderHeardMs: led.nowMs }), effects]
