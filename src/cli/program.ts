@@ -34,7 +34,7 @@ function addDemo(tessera: Command, actions: Actions): void {
     .command('demo')
     .description('start several processes on this machine, and give them commands')
     .option('--nodes <n>', 'processes to start', '3')
-    .option('--voters <n>', 'how many of them form the group; the others follow (default: all, odd, 5 at most)')
+    .option('--voters <n>', 'how many of them form the group; the others join it (default: all, odd, 5 at most)')
     .option('--data <dir>', 'folder that keeps the group and its data (default: a temporary one, removed at the end)')
     .addHelpText(
       'after',
