@@ -24,6 +24,7 @@ export interface Stage {
   /** A machine more, which only joins; null where there are enough. */
   join(): SimulatedProcess | null
   leave(process: SimulatedProcess): void
+  stop(process: SimulatedProcess): void
   after(ms: number, callback: () => void): void
   note(who: string, what: string): void
 }
@@ -252,13 +253,34 @@ const fullDisk: Fault = {
   },
 }
 
-/** Machines come after the group was formed, and go again. The founders stay. */
+/** Machines come after the group was formed; any may go again, one at a time, while a majority of the voters stays. */
 const guests: Fault = {
   name: 'guests',
   begin: (stage) => {
-    const joined = stage.running.filter(({ isGuest, group }) => isGuest && group !== null)
-    if (joined.length === 0 || stage.chance.flip(0.4)) return stage.join() ? nothing : null
-    stage.leave(stage.chance.oneOf(joined))
+    const mayLeave = stage.running.filter((process) => mayGo(stage, process))
+    if (mayLeave.length === 0 || stage.chance.flip(0.4)) return stage.join() ? nothing : null
+    stage.leave(stage.chance.oneOf(mayLeave))
+    return nothing
+  },
+}
+
+/** Everyone who went before is out of the configuration, and the voters that stay and run are a majority of it. */
+function mayGo({ leader, machines, running }: Stage, process: SimulatedProcess): boolean {
+  const configuration = leader?.context?.configuration
+  if (!configuration || !process.group) return false
+  const { voters } = configuration
+  const isHere = (peer: string): boolean => machines.some((machine) => machine.peer === peer)
+  const staying = running.filter(({ peer, group }) => peer !== process.peer && group !== null && voters.includes(peer))
+  return voters.every(isHere) && staying.length > voters.length / 2
+}
+
+/** A program that is told to end, and is started again. */
+const stop: Fault = {
+  name: 'stop',
+  begin: ({ chance, running, stop: end }) => {
+    const joined = running.filter(({ group }) => group !== null)
+    if (joined.length === 0) return null
+    end(chance.oneOf(joined))
     return nothing
   },
 }
@@ -266,10 +288,11 @@ const guests: Fault = {
 const transfer: Fault = {
   name: 'transfer',
   begin: ({ chance, leader, machines, note }) => {
-    if (!leader?.raft) return null
+    if (!leader?.group) return null
     const to = chance.oneOf(machines)
     note(leader.name, `is asked to hand over to ${to.name}`)
-    leader.raft.send({ type: 'raft.transferLeadership', to: to.peer })
+    const told = (what: string) => () => note(leader.name, `${what} ${to.name}`)
+    leader.group.transferLeadership(to.peer).then(told('has handed over to'), told('has not handed over to'))
     return nothing
   },
 }
@@ -293,5 +316,6 @@ export const FAULTS: readonly Fault[] = [
   failSync,
   fullDisk,
   guests,
+  stop,
   transfer,
 ]

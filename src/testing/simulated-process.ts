@@ -12,6 +12,7 @@ import { GroupKey } from '../identity/group-key.ts'
 import { Identity, type PeerId } from '../identity/keys.ts'
 import type { RaftTiming } from '../limits.ts'
 import type { RaftContext } from '../machines/raft/machine.ts'
+import type { LeadershipPreference } from '../machines/raft/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
 import { ProcessClock } from './process-clock.ts'
@@ -35,6 +36,7 @@ export interface ProcessDeps {
   readonly voters: number
   /** It came after the group was formed, and may leave. */
   readonly isGuest: boolean
+  readonly preference: LeadershipPreference
   readonly timing: RaftTiming
   readonly bootstrap: readonly string[]
   /** The transport of a new process of this machine. */
@@ -111,7 +113,7 @@ export class SimulatedProcess {
 
   start(): void {
     if (this.#running || this.#gone) return
-    const { clock, chance, voters, timing, transport, machine, warn } = this.#deps
+    const { clock, chance, voters, preference, timing, transport, machine, warn } = this.#deps
     const life = ++this.#life
     this.#running = true
     this.#clock = new ProcessClock(clock, plausible(this.#clock.skewMs))
@@ -133,7 +135,7 @@ export class SimulatedProcess {
       (node) => {
         if (!this.#running || this.#life !== life) return
         this.#node = node
-        this.#group = node.join({ key: KEY, machine: machine(this), voters, timing })
+        this.#group = node.join({ key: KEY, machine: machine(this), voters, preference, timing })
         this.#groupId = this.#group.id
       },
       (error: unknown) => {
@@ -152,16 +154,17 @@ export class SimulatedProcess {
     this.#group = null
   }
 
-  /** Leaves the group and the network for good. */
+  /** Leaves the group and the network for good, and ends. */
   async leave(): Promise<void> {
     this.#gone = true
     await this.#group?.leave()
-    await this.#node?.stop()
+    await this.stop()
   }
 
-  /** The process has ended by itself. */
-  ended(): void {
-    this.#running = false
-    this.#clock.kill()
+  /** Ends as a program does that is told to: cleanly, and to come back as the same member. */
+  async stop(): Promise<void> {
+    const life = this.#life
+    await this.#node?.stop()
+    if (this.#life === life) this.crash()
   }
 }

@@ -161,6 +161,7 @@ class Simulation {
       voters,
       syncMs: this.#syncMs,
       isGuest: voters === 0,
+      preference: voters === 0 ? this.#chance.oneOf(['normal', 'reluctant', 'observer']) : 'normal',
       timing: this.#timing,
       bootstrap: Array.from({ length: this.#founders }, (_, at) => `memory://n${at}`),
       transport: (process) => this.#transportOf(process),
@@ -252,6 +253,7 @@ class Simulation {
       crash: (process, why) => this.#crash(process, why),
       join: () => this.#join(),
       leave: (process) => this.#leave(process),
+      stop: (process) => this.#stop(process),
       after: (ms, callback) => void this.#clock.setTimeout(callback, ms),
       note: (who, what) => this.#note(who, what),
     }
@@ -275,8 +277,18 @@ class Simulation {
     void process.leave().then(() => {
       if (process.life !== life) return
       this.#note(process.name, 'has left')
-      process.ended()
       this.#workload.lost(process)
+    })
+  }
+
+  #stop(process: SimulatedProcess): void {
+    this.#note(process.name, 'is told to end')
+    const { life } = process
+    void process.stop().then(() => {
+      if (process.life !== life) return
+      this.#note(process.name, 'has ended')
+      this.#workload.lost(process)
+      this.#clock.setTimeout(() => this.#start(process), this.#chance.within(this.#chance.oneOf(RESTARTS_MS)))
     })
   }
 
