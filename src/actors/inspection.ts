@@ -56,13 +56,14 @@ class Sketch {
 
   #fields(fields: readonly (readonly [unknown, unknown])[], depth: number): Record<string, unknown> {
     const shown: [string, unknown][] = []
-    const wanted = fields.filter(([key, item]) => !LEFT_OUT.has(String(key)) && isShown(item))
-    for (const [key, item] of wanted) {
+    const named = fields.map(([key, item]) => [nameOf(key), item] as const)
+    const wanted = named.filter(([name, item]) => !LEFT_OUT.has(name) && isShown(item))
+    for (const [name, item] of wanted) {
       if (shown.length === ITEMS_SHOWN || this.#left <= 0) {
         shown.push([MORE, `${wanted.length - shown.length} more`])
         break
       }
-      shown.push([String(this.#spend(leaf(String(key)))), this.of(item, depth - 1)])
+      shown.push([String(this.#spend(leaf(name))), this.of(item, depth - 1)])
     }
     return Object.fromEntries(shown)
   }
@@ -154,4 +155,9 @@ const VIEWS = new Map<unknown, (context: never) => object>([
 export function contextShown(chart: unknown, context: unknown): unknown {
   const view = VIEWS.get(chart)
   return view && context ? view(context as never) : context
+}
+
+/** A key of a Map may be anything, also an object that cannot say its name. */
+function nameOf(key: unknown): string {
+  return typeof key === 'object' && key !== null ? Object.prototype.toString.call(key) : String(key)
 }

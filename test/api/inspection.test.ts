@@ -25,7 +25,13 @@ describe('a sketch', () => {
     const circle: Record<string, unknown> = { name: 'x'.repeat(10_000) }
     circle.again = [circle, circle, circle]
     const wide = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`${i}`, { deep: [[['x'.repeat(99)]]] }]))
-    for (const huge of [circle, wide, Array(100_000).fill(wide), new Map([[circle, wide]])])
+    for (const huge of [
+      circle,
+      wide,
+      Array(100_000).fill(wide),
+      new Map([[circle, wide]]),
+      new Map([[{ toString: null }, 1]]),
+    ])
       expect(JSON.stringify(plain(huge)).length).toBeLessThan(SHOWN_CHARS_MAX * 1.5)
   })
 
