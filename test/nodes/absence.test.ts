@@ -2,16 +2,15 @@
 import { describe, expect, it } from 'vitest'
 import type { Group } from '../../src/actors/group.ts'
 import type { TesseraNode } from '../../src/actors/node.ts'
-import type { NodeOptions } from '../../src/actors/options.ts'
 import { BOND, DISCOVERY } from '../../src/limits.ts'
 import { counter, createWorld, KEY, type World } from './world.ts'
 
 type CounterGroup = Group<ReturnType<typeof counter>>
 
-/** Only the first has nobody to ask. */
-async function formed(world: World, options: Partial<NodeOptions> = {}) {
+/** Whoever is first in the world has nobody to ask, the others ask it. */
+async function formed(world: World) {
   const nodes: TesseraNode[] = []
-  for (const name of ['a', 'b', 'c']) nodes.push(await world.node(name, nodes.length > 0 ? options : {}))
+  for (const name of ['a', 'b', 'c']) nodes.push(await world.node(name))
   const groups = nodes.map((node) => node.join({ key: KEY, machine: counter(), voters: 3 }))
   await world.until(Promise.all(groups.map((group) => group.when.online())))
   return { nodes, groups }
@@ -52,26 +51,29 @@ describe('a partition heals', () => {
     })
   })
 
-  it('also where no bootstrap address leads to the member, by redials of what the group remembers', async () => {
-    const world = createWorld(33)
-    const { nodes, groups } = await formed(world)
-    const late = await world.node('late', { bootstrap: [nodes[1]!.addresses[0]!] })
-    const learner = late.join({ key: KEY, machine: counter(), voters: 3 })
-    await world.until(learner.when.online())
-    await world.until(learner.when.applied.reaches(groups[0]!.committed))
-    // Its own bootstrap address is b's: while that one is away it asks in vain, and nobody asks it.
-    world.network.partition([[...late.addresses, ...nodes[2]!.addresses], nodes[0]!.addresses, nodes[1]!.addresses])
-    await world.clock.advance(DISCOVERY.hiddenAfterMs + 100_000)
-    world.network.healAll()
-    await world.clock.advance(redialledMs)
-    expect(bonds([...groups, learner])).toEqual([3, 3, 3, 3])
-    await world.stop()
-  })
+  it.each([0, 1, 2])(
+    'also where no bootstrap address answers any more, by redials of the members that the log names (%i)',
+    async (alone) => {
+      const world = createWorld(33 + alone)
+      const seed = await world.node('seed')
+      const { nodes, groups } = await formed(world)
+      world.network.crash(seed.addresses[0]!)
+      partition(world, nodes, alone)
+      await world.clock.advance(DISCOVERY.purgedAfterMs + 300_000)
+      expect(nodes[alone]!.peers).toEqual([])
+      expect(known(groups[alone]!)).toHaveLength(2)
+      world.network.healAll()
+      await world.clock.advance(redialledMs)
+      expect(bonds(groups)).toEqual([2, 2, 2])
+      for (const group of groups) await world.until(group.execute({ add: 1 }))
+      await world.stop()
+    },
+  )
 })
 
 describe('a guest that crashed', () => {
   it('is forgotten when its entry is, and nobody dials it any more', async () => {
-    const world = createWorld(34)
+    const world = createWorld(36)
     const { groups } = await formed(world)
     const guest = await world.node('guest')
     const joined = guest.join({ key: KEY, machine: counter(), voters: 3 })
