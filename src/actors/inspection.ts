@@ -56,7 +56,7 @@ class Sketch {
 
   #fields(fields: readonly (readonly [unknown, unknown])[], depth: number): Record<string, unknown> {
     const shown: [string, unknown][] = []
-    const named = fields.map(([key, item]) => [nameOf(key), item] as const)
+    const named = fields.map(([key, item]) => [keyOf(key), item] as const)
     const wanted = named.filter(([name, item]) => !LEFT_OUT.has(name) && isShown(item))
     for (const [name, item] of wanted) {
       if (shown.length === ITEMS_SHOWN || this.#left <= 0) {
@@ -158,6 +158,6 @@ export function contextShown(chart: unknown, context: unknown): unknown {
 }
 
 /** A key of a Map may be anything, also an object that cannot say its name. */
-function nameOf(key: unknown): string {
+function keyOf(key: unknown): string {
   return typeof key === 'object' && key !== null ? Object.prototype.toString.call(key) : String(key)
 }
