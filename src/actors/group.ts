@@ -7,7 +7,7 @@ import { TesseraError } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { AnswerOf, AnyStateMachine, CommandOf, QueryOf, ResultOf } from '../machines/state-machine.ts'
-import { encodeValue } from '../transport/codec.ts'
+import { encodeCommand } from '../transport/codec.ts'
 import { abortable } from './abortable.ts'
 import type { Bond } from './bond-handle.ts'
 import type { ExecuteOptions } from './client.ts'
@@ -159,7 +159,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   ): Promise<Executed<ResultOf<M>>[]> {
     this.#assertJoined()
     if (commands.length === 0) return []
-    const encoded = commands.map((command) => encodeValue(command))
+    const encoded = commands.map((command) => encodeCommand(command))
     return new Promise((resolve, reject) => {
       const executed = new Array<Executed<ResultOf<M>>>(commands.length)
       let open = commands.length
@@ -181,7 +181,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   ): Promise<Executed<ResultOf<M>>> {
     return new Promise((resolve, reject) => {
       this.#assertJoined()
-      this.#core.client.submit([command], [encodeValue(command)], until, options, (_, error, index, result) => {
+      this.#core.client.submit([command], [encodeCommand(command)], until, options, (_, error, index, result) => {
         if (error) reject(error)
         else resolve({ index, result: result as ResultOf<M> })
       })
