@@ -250,8 +250,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'believe the first bootstrap address to be enough',
     file: 'machines/discovery/vocabulary.ts',
-    find: 'const delay = context.reached ? DISCOVERY.straggleRetryMs : DISCOVERY.bootstrapRetryMs',
-    replace: 'const delay = context.reached ? 3_600_000 : DISCOVERY.bootstrapRetryMs',
+    find: '? DISCOVERY.straggleRetryMs : DISCOVERY.bootstrapRetryMs',
+    replace: '? 3_600_000 : DISCOVERY.bootstrapRetryMs',
   },
   {
     bug: 'measure durations by the wall clock',
