@@ -36,13 +36,18 @@ export interface ClientDeps {
 /** When a call is settled: once its command stands in this member's log, or once it is applied. */
 type Until = 'appended' | 'applied'
 
+/** Command `i` of a call is settled. */
+type Settle = (i: number, error: TesseraError | null, index: number, result: unknown) => void
+
 interface Waiting {
   readonly sequence: number
+  /** Its place in its call. */
+  readonly i: number
   readonly command: unknown
   readonly bytes: Uint8Array
   readonly until: Until
   readonly deadlineMs: number
-  readonly settle: (error: TesseraError | null, index: number, result: unknown) => void
+  readonly settle: Settle
   /** How many times it was offered to a leader, and when last. */
   offers: number
   offeredMs: number
@@ -88,34 +93,28 @@ export class Client {
     encoded: readonly Uint8Array[],
     until: Until,
     options: ExecuteOptions,
-    settle: (i: number, error: TesseraError | null, index: number, result: unknown) => void,
+    settle: Settle,
   ): void {
+    const { length } = commands
     const refusal = this.#refusal(encoded, options.signal)
     if (refusal) {
-      for (let i = 0; i < commands.length; i++) settle(i, refusal(commands[i]), 0, undefined)
+      for (let i = 0; i < length; i++) settle(i, refusal(commands[i]), 0, undefined)
       return
     }
-    const deadlineMs = this.#deps.clock.monotonicMs() + (options.timeoutMs ?? RAFT.executeTimeoutMs)
-    const first = this.#nextSequence
-    const release = this.#giveUpOnAbort(options.signal, first, first + commands.length)
-    let open = commands.length
-    for (let i = 0; i < commands.length; i++) {
-      const done: Waiting['settle'] = (error, index, result) => {
-        if (--open === 0) release()
-        settle(i, error, index, result)
-      }
-      const bytes = encoded[i] as Uint8Array
-      this.#wait({
-        sequence: this.#nextSequence++,
-        command: commands[i],
-        bytes,
-        until,
-        deadlineMs,
-        settle: done,
-        offers: 0,
-        offeredMs: 0,
-      })
+    const deadlineMs = this.#deadlineMs(options)
+    const told = options.signal ? this.#untilAborted(options.signal, length, settle) : settle
+    for (let i = 0; i < length; i++) this.#wait(i, commands[i], encoded[i] as Uint8Array, until, deadlineMs, told)
+    this.#flushSoon()
+    this.#sweepSoon()
+  }
+
+  /** `submit` of one command, without the lists: nearly every call is one. */
+  submitOne(command: unknown, bytes: Uint8Array, until: Until, options: ExecuteOptions, settle: Settle): void {
+    const mayWait = bytes.length <= RAFT.commandBytesMax && this.#hasRoom(1, bytes.length)
+    if (options.signal || this.#stopped || !mayWait) {
+      return this.submit([command], [bytes], until, options, settle)
     }
+    this.#wait(0, command, bytes, until, this.#deadlineMs(options), settle)
     this.#flushSoon()
     this.#sweepSoon()
   }
@@ -184,8 +183,8 @@ export class Client {
     signal: AbortSignal | undefined,
   ): ((command: unknown) => TesseraError) | null {
     if (this.#stopped) return (command) => new TesseraError(this.#stopped?.code ?? 'NotJoined', { command })
-    if (signal?.aborted) return (command) => new TesseraError('Aborted', { command, cause: signal.reason })
-    let bytes = this.#waitingBytes
+    if (signal?.aborted) return (command) => aborted(command, signal)
+    let bytes = 0
     for (const one of encoded) {
       bytes += one.length
       if (one.length > RAFT.commandBytesMax) {
@@ -193,15 +192,25 @@ export class Client {
           new TesseraError('MessageTooLarge', { command, detail: `A command may have ${RAFT.commandBytesMax} bytes.` })
       }
     }
-    const full = this.#waiting.size + encoded.length > RAFT.waitingCommandsMax || bytes > RAFT.waitingBytesMax
-    return full ? (command) => new TesseraError('Busy', { command }) : null
+    return this.#hasRoom(encoded.length, bytes) ? null : (command) => new TesseraError('Busy', { command })
   }
 
-  #wait(waiting: Waiting): void {
+  /** For so many commands more, of so many bytes together, none larger than a command may be. */
+  #hasRoom(count: number, bytes: number): boolean {
+    return this.#waiting.size + count <= RAFT.waitingCommandsMax && this.#waitingBytes + bytes <= RAFT.waitingBytesMax
+  }
+
+  #deadlineMs({ timeoutMs = RAFT.executeTimeoutMs }: ExecuteOptions): number {
+    return this.#deps.clock.monotonicMs() + timeoutMs
+  }
+
+  #wait(i: number, command: unknown, bytes: Uint8Array, until: Until, deadlineMs: number, settle: Settle): void {
     if (this.#waiting.size === 0) this.#beginAfterPause(this.#deps.clock.monotonicMs())
-    this.#waiting.set(waiting.sequence, waiting)
-    this.#waitingBytes += waiting.bytes.length
-    if (waiting.until === 'appended') this.#feeding++
+    const sequence = this.#nextSequence++
+    const waiting: Waiting = { sequence, i, command, bytes, until, deadlineMs, settle, offers: 0, offeredMs: 0 }
+    this.#waiting.set(sequence, waiting)
+    this.#waitingBytes += bytes.length
+    if (until === 'appended') this.#feeding++
     this.#unoffered.push(waiting)
   }
 
@@ -218,26 +227,24 @@ export class Client {
     if (!this.#waiting.delete(waiting.sequence)) return
     this.#waitingBytes -= waiting.bytes.length
     if (waiting.until === 'appended') this.#feeding--
-    waiting.settle(error, index, result)
+    waiting.settle(waiting.i, error, index, result)
   }
 
-  /** Rejects commands `from`..`to - 1` when the signal fires; returns what takes the listener off again. */
-  #giveUpOnAbort(signal: AbortSignal | undefined, from: number, to: number): () => void {
-    if (!signal) return () => {}
+  /** `settle` for the next `count` commands, which are given up when the signal fires; the last one settled takes the listener off. */
+  #untilAborted(signal: AbortSignal, count: number, settle: Settle): Settle {
+    const first = this.#nextSequence
+    let open = count
     const giveUp = () => {
-      for (let sequence = from; sequence < to; sequence++) {
+      for (let sequence = first; sequence < first + count; sequence++) {
         const waiting = this.#waiting.get(sequence)
-        if (!waiting) continue
-        this.#settle(
-          waiting,
-          new TesseraError('Aborted', { command: waiting.command, cause: signal.reason }),
-          0,
-          undefined,
-        )
+        if (waiting) this.#settle(waiting, aborted(waiting.command, signal), 0, undefined)
       }
     }
     signal.addEventListener('abort', giveUp, { once: true })
-    return () => signal.removeEventListener('abort', giveUp)
+    return (i, error, index, result) => {
+      if (--open === 0) signal.removeEventListener('abort', giveUp)
+      settle(i, error, index, result)
+    }
   }
 
   #flushSoon(): void {
@@ -321,4 +328,8 @@ export class Client {
   #isOvertaken({ offers, offeredMs }: Waiting, nowMs: number): boolean {
     return offers > 0 && offeredMs < this.#answeredOfferMs && nowMs - offeredMs >= RAFT.resendMs
   }
+}
+
+function aborted(command: unknown, signal: AbortSignal): TesseraError {
+  return new TesseraError('Aborted', { command, cause: signal.reason })
 }

@@ -181,7 +181,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   ): Promise<Executed<ResultOf<M>>> {
     return new Promise((resolve, reject) => {
       this.#assertJoined()
-      this.#core.client.submit([command], [encodeCommand(command)], until, options, (_, error, index, result) => {
+      this.#core.client.submitOne(command, encodeCommand(command), until, options, (_, error, index, result) => {
         if (error) reject(error)
         else resolve({ index, result: result as ResultOf<M> })
       })

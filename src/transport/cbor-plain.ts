@@ -94,7 +94,11 @@ function small(value: number, toNumber: (value: number) => number): unknown {
 }
 
 function readBytes(cursor: Cursor): unknown {
-  return cursor.view(cursor.bytes.length)?.slice() ?? NOT_PLAIN
+  const length = cursor.head(BYTES)
+  const start = cursor.at
+  if (length === OTHER || length > cursor.bytes.length - start) return NOT_PLAIN
+  cursor.at = start + length
+  return Uint8Array.prototype.slice.call(cursor.bytes, start, cursor.at)
 }
 
 const latin1 = new TextDecoder('latin1')
