@@ -161,9 +161,16 @@ describe('what a node and a group tell of themselves', () => {
       expect(group.leader).toBe(nodeOf(leader).id)
       expect(group.isLeader).toBe(group === leader)
       expect(group.committed).toBeGreaterThanOrEqual(index)
-      expect(group.members).toEqual(
-        ids.map((peer) => ({ peer, role: 'voter', isLeader: peer === group.leader, reachable: true })),
+      expect(group.members).toMatchObject(
+        ids.map((peer) => ({
+          peer,
+          role: 'voter',
+          preference: 'normal',
+          isLeader: peer === group.leader,
+          reachable: true,
+        })),
       )
+      expect(group.members).toHaveLength(3)
     }
     await world.stop()
   })

@@ -86,7 +86,8 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
       own: () => entryOf(party.lies ? THIRD : party.identity, clock),
       of: () => entryOf(THIRD, clock),
       bonded: () => [],
-      learn: (entries) => verified(entries, NETWORK, clock.now()).map(({ entry }) => entry.peer),
+      learn: (entries, of) =>
+        verified(entries, NETWORK, clock.now()).flatMap(({ entry: { peer } }) => (of && peer !== of ? [] : [peer])),
     },
     accepted: () => accepted ?? undefined,
     deliver: () => {},
