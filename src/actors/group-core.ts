@@ -96,7 +96,6 @@ export class GroupCore {
   #raft: RaftActor | null = null
   #ticker: Ticker | null = null
   #reverted = 0
-  readonly #committed: Apply[] = []
   readonly #forming = new FormingWatch((missing) => {
     this.deps.warn('FormingBlocked', `Missing: ${missing.map(short).join(', ')}.`)
   })
@@ -265,17 +264,9 @@ export class GroupCore {
     return true
   }
 
-  /** Once this turn's messages are on their way: nobody need wait for a follower's answer until it has applied what was committed before. */
   #apply(batch: Apply): void {
-    if (this.#committed.push(batch) === 1) this.deps.clock.endOfTurn(() => this.#applyCommitted())
-  }
-
-  #applyCommitted(): void {
-    const batches = this.#committed.splice(0)
-    if (this.status.get().left) return
-    for (const batch of batches) this.#actor?.getSnapshot().children.machine?.send({ type: 'machine.apply', batch })
+    this.#actor?.getSnapshot().children.machine?.send({ type: 'machine.apply', batch })
     this.reads.advanced()
-    this.#refresh()
   }
 
   #appended({ from, entries }: Persist): void {
