@@ -48,16 +48,29 @@ export function viewOf(own: () => SignedEntry, catalog: () => Catalog): CatalogV
   }
 }
 
-/** The genuine ones of `entries`. */
-export function verified(entries: readonly SignedEntry[], network: NetworkId, nowMs: number): CatalogRecord[] {
+/** The genuine ones of `entries`. Whoever is bonded with many hears the same of them all, so what is `held` is not verified again. */
+export function verified(
+  entries: readonly SignedEntry[],
+  network: NetworkId,
+  nowMs: number,
+  held: (peer: PeerId) => SignedEntry | undefined = () => undefined,
+): CatalogRecord[] {
   return entries.flatMap((signed) => {
     try {
-      return [{ entry: openEntry(signed, { network, nowMs }), signed }]
+      return [{ entry: openEntry(signed, { network, nowMs, held }), signed }]
     } catch (error) {
       if (error instanceof TesseraError) return []
       throw error
     }
   })
+}
+
+/** As `verified`, for a node with this catalog. */
+export function genuine(
+  entries: readonly SignedEntry[],
+  { network, clock, catalog }: Pick<DiscoveryDeps, 'network' | 'clock' | 'catalog'>,
+): CatalogRecord[] {
+  return verified(entries, network, clock.now(), (peer) => catalog.entriesOf([peer])[0])
 }
 
 /** The first of `entries` that fit in one message to a peer that is not proven. */
@@ -150,7 +163,7 @@ export async function syncCatalogs(
     const answer = await talk.hear()
     if (answer.type !== 'SyncResponse') throw new TesseraError('InvalidMessage', { detail: `Got ${answer.type}.` })
     talk.say({ type: 'SyncEntries', entries: fitting(catalog.entriesOf(answer.wanted)) })
-    return { entries: verified(answer.entries, network, clock.now()) }
+    return { entries: genuine(answer.entries, deps) }
   } finally {
     void link.close('Success')
   }
@@ -190,20 +203,21 @@ export async function answerDiscovery(link: Link, deps: DiscoveryDeps): Promise<
   }
 }
 
-async function answer(link: Link, { clock, network, catalog, received }: DiscoveryDeps) {
+async function answer(link: Link, deps: DiscoveryDeps) {
+  const { clock, network, catalog, received } = deps
   const talk = new Conversation(link, clock)
   const first = await talk.hear()
   if (first.type !== 'SyncRequest' && first.type !== 'Announce') return 'ProtocolViolation'
   if (first.network !== network) return 'DifferentNetwork'
   if (first.type === 'Announce') {
-    received(verified(first.entries, network, clock.now()))
+    received(genuine(first.entries, deps))
     return 'Success'
   }
   const { entries, wanted } = catalog.newerThan(first.held)
   talk.say({ type: 'SyncResponse', entries: fitting(entries), wanted })
-  received(verified([first.own], network, clock.now()))
+  received(genuine([first.own], deps))
   const last = await talk.hear()
   if (last.type !== 'SyncEntries') return 'ProtocolViolation'
-  received(verified(last.entries, network, clock.now()))
+  received(genuine(last.entries, deps))
   return 'Success'
 }

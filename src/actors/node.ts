@@ -18,7 +18,7 @@ import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Endpoint, Link, Listener, Protocol } from '../transport/transport.ts'
 import { abortable } from './abortable.ts'
 import { catalogNews } from './catalog-news.ts'
-import { answerDiscovery, type DiscoveryDeps, discoveryExchanges, syncCatalogs, verified, viewOf } from './discovery.ts'
+import { answerDiscovery, type DiscoveryDeps, discoveryExchanges, genuine, syncCatalogs, viewOf } from './discovery.ts'
 import { Group } from './group.ts'
 import { type GroupActor, GroupCore, type GroupDeps } from './group-core.ts'
 import { checkedJoinOptions, checkedNodeOptions, type JoinOptions, type NodeOptions } from './options.ts'
@@ -328,8 +328,8 @@ export class TesseraNode {
       of: (peer) => recordOf(this.#catalog, peer)?.signed,
       entryOf: (peer) => this.#entryOf(peer),
       learn: (entries, of) => {
-        const genuine = verified(entries, this.network, this.#options.clock.now())
-        const records = of ? genuine.filter(({ entry }) => entry.peer === of) : genuine
+        const all = genuine(entries, this.#exchanges)
+        const records = of ? all.filter(({ entry }) => entry.peer === of) : all
         this.#received(records)
         return records.map(({ entry }) => entry.peer)
       },

@@ -2,8 +2,9 @@
  * The native provider: node:crypto, which is OpenSSL. It is asked for at run time, not imported, so that this module loads
  * where there is no Node; a Node built on a library without one of the primitives gets none of it (`nativeCrypto` is null).
  *
- * node:crypto has no raw Ed25519 or X25519 keys, so they are wrapped in the fixed DER prefixes of RFC 8410 §7 and §4. To
- * import a public key costs about as much as to use it, so the keys of recently verified peers are kept.
+ * node:crypto has no raw Ed25519 or X25519 keys. Public ones travel as JWK (RFC 8037 §2), in and out, for OpenSSL takes ten times as long over
+ * DER; a secret key whose public half nobody told is wrapped in the fixed DER prefix of RFC 8410 §7. Fresh keys are generated, not
+ * imported. The keys of recently verified peers are kept.
  */
 import type { KeyObject } from 'node:crypto'
 import { TesseraError } from '../errors.ts'
@@ -19,12 +20,12 @@ const AEAD = 'chacha20-poly1305'
 const TAG_BYTES = 16
 const NONCE_BYTES = 12
 
-/** RFC 8410: PrivateKeyInfo up to the 32-byte secret, and SubjectPublicKeyInfo up to the 32-byte point. */
-const DER = {
-  ed25519: { secret: '302e020100300506032b657004220420', public: '302a300506032b6570032100' },
-  x25519: { secret: '302e020100300506032b656e04220420', public: '302a300506032b656e032100' },
+/** RFC 8037 §2: the name of the curve. RFC 8410 §7: PrivateKeyInfo up to the 32-byte secret. */
+const CURVES = {
+  ed25519: { name: 'Ed25519', secret: '302e020100300506032b657004220420' },
+  x25519: { name: 'X25519', secret: '302e020100300506032b656e04220420' },
 } as const
-type Curve = keyof typeof DER
+type Curve = keyof typeof CURVES
 
 /** A Buffer's `slice` and `toString` are not those of a Uint8Array; callers get the latter, whichever provider is behind. */
 function plain(buffer: Buffer): Uint8Array {
@@ -40,20 +41,20 @@ class NativeKeys {
   }
 
   secretKey(curve: Curve, secret: Uint8Array): KeyObject {
-    const key = Buffer.concat([Buffer.from(DER[curve].secret, 'hex'), secret])
+    const key = Buffer.concat([Buffer.from(CURVES[curve].secret, 'hex'), secret])
     const imported = this.#node.createPrivateKey({ key, format: 'der', type: 'pkcs8' })
     key.fill(0)
     return imported
   }
 
   publicKey(curve: Curve, point: Uint8Array): KeyObject {
-    const key = Buffer.concat([Buffer.from(DER[curve].public, 'hex'), point])
-    return this.#node.createPublicKey({ key, format: 'der', type: 'spki' })
+    const x = Buffer.from(point.buffer, point.byteOffset, point.byteLength).toString('base64url')
+    return this.#node.createPublicKey({ key: { kty: 'OKP', crv: CURVES[curve].name, x }, format: 'jwk' })
   }
 
   publicBytes(secret: KeyObject): Uint8Array {
-    const der = this.#node.createPublicKey(secret).export({ format: 'der', type: 'spki' })
-    return new Uint8Array(der.subarray(-32))
+    const { x = '' } = this.#node.createPublicKey(secret).export({ format: 'jwk' })
+    return expectBytes(new Uint8Array(Buffer.from(x, 'base64url')), 32, 'A public key')
   }
 
   /** The key of a peer whose signatures come again and again; null where the bytes are no key anyone should trust. */
@@ -83,15 +84,17 @@ function verifyWith(node: NodeCrypto, keys: NativeKeys): CryptoProvider['verify'
   }
 }
 
-function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey: Uint8Array): Agreement {
-  const privateKey = keys.secretKey('x25519', expectBytes(secretKey, 32, 'An X25519 secret key'))
+function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey?: Uint8Array): Agreement {
+  const privateKey = secretKey
+    ? keys.secretKey('x25519', expectBytes(secretKey, 32, 'An X25519 secret key'))
+    : node.generateKeyPairSync('x25519').privateKey
   return {
     publicKey: keys.publicBytes(privateKey),
     agree(point) {
-      const publicKey = keys.publicKey('x25519', expectBytes(point, 32, 'An X25519 public key'))
+      const other = keys.publicKey('x25519', expectBytes(point, 32, 'An X25519 public key'))
       let shared: Uint8Array
       try {
-        shared = plain(node.diffieHellman({ privateKey, publicKey }))
+        shared = plain(node.diffieHellman({ privateKey, publicKey: other }))
       } catch (cause) {
         // OpenSSL fails the derivation by itself where the result is all zero (RFC 7748 §6.1) ...
         throw new TesseraError('CryptoFailed', { detail: 'The X25519 shared secret is all zero.', cause })
@@ -163,7 +166,7 @@ function providerOf(node: NodeCrypto): CryptoProvider {
     randomBytes: (length) => plain(node.randomBytes(length)),
     signer: (seed) => signerOf(node, keys, seed),
     verify: verifyWith(node, keys),
-    agreement: (secretKey = node.randomBytes(32)) => agreementOf(node, keys, secretKey),
+    agreement: (secretKey) => agreementOf(node, keys, secretKey),
     aead: (key) => aeadOf(node, key),
     ...nativeMacs(node),
     blake3: portableBlake3,

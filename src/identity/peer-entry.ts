@@ -44,6 +44,8 @@ export interface OpenEntryOptions {
   readonly network: NetworkId
   /** Wall-clock milliseconds. */
   readonly nowMs: number
+  /** The entry of a peer that was opened before and is kept: one that is the same, byte for byte, is not verified again. */
+  readonly held?: (peer: PeerId) => SignedEntry | undefined
 }
 
 /** The one `protocolVersion` this code writes and reads. */
@@ -130,15 +132,27 @@ export function signEntry(entry: PeerEntry, identity: Identity): SignedEntry {
  * malformed, too many or not canonical; another network; a time more than `DISCOVERY.futureMaxMs` ahead, because nobody
  * could replace such an entry; a signature that is not of the entry's own peer.
  */
-export function openEntry(signed: SignedEntry, { network, nowMs }: OpenEntryOptions): PeerEntry {
+export function openEntry(signed: SignedEntry, { network, nowMs, held }: OpenEntryOptions): PeerEntry {
   const entry = decode(signed.bytes)
   if (entry.network !== network) throw invalid(`It is of network ${short(entry.network)}, not ${short(network)}.`)
   const aheadMs = Math.max(entry.incarnation, entry.update) - nowMs
   if (aheadMs > DISCOVERY.futureMaxMs) throw invalid(`It is ${aheadMs} ms ahead of this clock.`)
-  if (signed.signature.length !== SIGNATURE_BYTES || !verify(entry.peer, signed.bytes, signed.signature)) {
+  if (!isSame(held?.(entry.peer), signed) && !isSignedBy(entry.peer, signed)) {
     throw invalid(`Its signature is not by its peer ${short(entry.peer)}.`)
   }
   return entry
+}
+
+function isSignedBy(peer: PeerId, { bytes, signature }: SignedEntry): boolean {
+  return signature.length === SIGNATURE_BYTES && verify(peer, bytes, signature)
+}
+
+function isSame(a: SignedEntry | undefined, b: SignedEntry): boolean {
+  return a !== undefined && (a === b || (isEqual(a.signature, b.signature) && isEqual(a.bytes, b.bytes)))
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }
 
 /** Whether `a` is newer than `b`, both of one peer. Equal versions are not newer. */

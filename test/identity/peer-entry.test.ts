@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { CanonicalWriter } from '../../src/identity/canonical.ts'
 import { bytesOf, type Digest, digest } from '../../src/identity/digest.ts'
 import { Identity } from '../../src/identity/keys.ts'
-import { ENTRY_VERSION, isNewer, openEntry, type PeerEntry, signEntry } from '../../src/identity/peer-entry.ts'
+import {
+  ENTRY_VERSION,
+  isNewer,
+  openEntry,
+  type PeerEntry,
+  type SignedEntry,
+  signEntry,
+} from '../../src/identity/peer-entry.ts'
 import { DISCOVERY, IDENTITY } from '../../src/limits.ts'
 
 const NOW_MS = 1_700_000_000_000
@@ -75,6 +82,20 @@ describe('a signed entry', () => {
     for (const wrong of [mallory.sign(bytes), other.signature, signature.subarray(0, 63), new Uint8Array(64)]) {
       expect(() => openEntry({ bytes, signature: wrong }, here)).toThrow(invalidEntry('signature is not by its peer'))
     }
+  })
+
+  it('is not verified again where the very same is held already, and only then', () => {
+    const signed = signEntry(entryOf(), alice)
+    const forged = { bytes: signed.bytes, signature: mallory.sign(signed.bytes) }
+    const other = signEntry(entryOf({ update: NOW_MS - 1 }), alice)
+    const holding = (entry: SignedEntry) => ({ ...here, held: () => entry })
+    // What is held is trusted, so that a forgery stands for the signature that is not looked at.
+    const copy = { bytes: signed.bytes.slice(), signature: forged.signature.slice() }
+    expect(openEntry(copy, holding(forged))).toEqual(entryOf())
+    for (const held of [signed, other, { ...forged, bytes: other.bytes }]) {
+      expect(() => openEntry(forged, holding(held))).toThrow(invalidEntry('signature is not by its peer'))
+    }
+    expect(() => openEntry(signed, { ...holding(signed), nowMs: NOW_MS - 60_000 })).toThrow(invalidEntry('ahead'))
   })
 
   it('is refused when it names another peer than the one who signed it', () => {
