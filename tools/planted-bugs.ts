@@ -140,12 +140,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'if (message.term < 0) return [context, rejection(context, from, message)]',
   },
   {
-    bug: 'acknowledge the whole log',
-    file: `${RAFT}/follower.ts`,
-    find: 'const matchIndex = (prevIndex + entries.length) as LogIndex',
-    replace: 'const matchIndex = Math.max(prevIndex + entries.length, context.log.lastIndex) as LogIndex',
-  },
-  {
     bug: 'commit more than was vouched for',
     file: `${RAFT}/follower.ts`,
     find: 'return Math.min(commit, prevIndex + entries.length)',
@@ -174,12 +168,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: `${RAFT}/log.ts`,
     find: 'const shared = this.#shared.length === this.length ? this.#shared : this.#shared.slice(0, this.length)',
     replace: 'const shared = this.#shared',
-  },
-  {
-    bug: 'lead without an entry of the own term',
-    file: `${RAFT}/leader.ts`,
-    find: "return append(next, [{ kind: 'noop', term, timeMs: nowMs }])",
-    replace: 'return term > 2 ? append(next, []) : append(next, [{ kind: "noop", term, timeMs: nowMs }])',
   },
   // reads
   {
@@ -254,9 +242,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: '? 3_600_000 : DISCOVERY.bootstrapRetryMs',
   },
   {
-    bug: 'measure durations by the wall clock',
-    file: 'actors/raft.ts',
-    find: 'return this.#originMs + this.#clock.monotonicMs()',
-    replace: 'return 0 * this.#originMs + this.#clock.now()',
+    bug: 'let the entry of a former life stand',
+    file: 'actors/own-entry.ts',
+    find: 'if (compareVersions(earlier, entry) <= 0) return false',
+    replace: 'if (compareVersions(earlier, entry) <= 0 || earlier.peer) return false',
   },
 ]

@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts'
 import { TesseraError } from '../errors.ts'
 import type { NetworkId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
-import { openEntry, type SignedEntry } from '../identity/peer-entry.ts'
+import { openEntry, type PeerEntry, type SignedEntry } from '../identity/peer-entry.ts'
 import { DISCOVERY, WIRE } from '../limits.ts'
 import { type Catalog, type CatalogRecord, held, newerThan, recordOf } from '../machines/discovery/catalog.ts'
 import type { ExchangeTarget } from '../machines/discovery/exchanges.ts'
@@ -31,6 +31,9 @@ export interface DiscoveryDeps {
   readonly endpoint: Endpoint
   readonly network: NetworkId
   readonly catalog: CatalogView
+  readonly self: PeerId
+  /** Others hold this entry of this very peer; it is of a former process where it is newer than the own one. */
+  readonly outlive: (earlier: PeerEntry) => void
   /** Genuine records that others brought. */
   readonly received: (records: readonly CatalogRecord[]) => void
 }
@@ -68,9 +71,11 @@ export function verified(
 /** As `verified`, for a node with this catalog. */
 export function genuine(
   entries: readonly SignedEntry[],
-  { network, clock, catalog }: Pick<DiscoveryDeps, 'network' | 'clock' | 'catalog'>,
+  { network, clock, catalog, self, outlive }: DiscoveryDeps,
 ): CatalogRecord[] {
-  return verified(entries, network, clock.now(), (peer) => catalog.entriesOf([peer])[0])
+  const records = verified(entries, network, clock.now(), (peer) => catalog.entriesOf([peer])[0])
+  for (const { entry } of records) if (entry.peer === self) outlive(entry)
+  return records
 }
 
 /** The first of `entries` that fit in one message to a peer that is not proven. */

@@ -90,6 +90,10 @@ export class TesseraNode {
       clock,
       endpoint: this.#endpoint,
       network,
+      self: this.id,
+      outlive: (earlier) => {
+        if (this.#own.outlive(earlier)) this.#announceGroups(this.#own.record)
+      },
       catalog: viewOf(
         () => this.#own.record.signed,
         () => this.#catalog,

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { GroupId, NetworkId } from '../identity/digest.ts'
 import type { Identity } from '../identity/keys.ts'
 import { ENTRY_VERSION, type PeerEntry, signEntry } from '../identity/peer-entry.ts'
-import type { CatalogRecord } from '../machines/discovery/catalog.ts'
+import { type CatalogRecord, compareVersions } from '../machines/discovery/catalog.ts'
 
 export type Told = Pick<PeerEntry, 'addresses' | 'tags' | 'tickets'>
 
@@ -42,6 +42,18 @@ export class OwnEntry {
     const update = Math.max(this.#clock.now(), entry.update + 1)
     this.#record = this.#signed({ ...entry, ...changes, update })
     return this.#record
+  }
+
+  /**
+   * Others hold `earlier` of this peer: a former process of the same identity, on a clock that was ahead of this one. Where it is newer than
+   * the own entry it would hide it, the tombstone included, so the own one becomes newer still. Returns whether it did.
+   */
+  outlive(earlier: PeerEntry): boolean {
+    const { entry } = this.#record
+    if (compareVersions(earlier, entry) <= 0) return false
+    const update = Math.max(this.#clock.now(), entry.update + 1)
+    this.#record = this.#signed({ ...entry, incarnation: earlier.incarnation + 1, update })
+    return true
   }
 
   joins(group: GroupId): CatalogRecord {

@@ -55,6 +55,8 @@ export function raftLogic({ store, transmit, apply, respond, appended }: RaftDep
       persist: ({ self }, write: Persist) => {
         appended(write)
         store.write(write, (error) => {
+          // Every write under way fails with the disk; raft ends at the first.
+          if (self.getSnapshot().status !== 'active') return
           if (error) return self.send({ type: 'raft.storageFailed' })
           outbox.safe(write.number)
           self.send({ type: 'raft.persisted', number: write.number })

@@ -82,6 +82,7 @@ export class RaftChecker {
     this.#follow(peer, seen, context, wasLeading && role === 'leader')
     this.#commits(peer, before?.context.commitIndex ?? 0, context)
     if (role === 'leader' && !wasLeading) this.#electionSafety(peer, context)
+    if (role === 'leader' && wasLeading) this.#commitsOwnTerm(peer, before.context.commitIndex, context)
     if (role === 'leader') this.#withinCaps(peer, context)
     seen.context = context
     seen.role = role
@@ -141,6 +142,16 @@ export class RaftChecker {
           `${peer} committed another entry ${index}: ${printOf(entry)}, not ${known.print}`,
         )
     }
+  }
+
+  /** Raft §5.4.2: a leader never commits an entry of an older term by counting its copies. */
+  #commitsOwnTerm(peer: PeerId, from: number, { commitIndex, log, term }: RaftContext): void {
+    const of = log.termAt(commitIndex)
+    if (commitIndex > from && of !== term)
+      this.#violate(
+        'counts copies of its own term only',
+        `${peer} leads term ${term} and committed ${commitIndex} of term ${of}`,
+      )
   }
 
   #commit(index: number, entry: Entry, { term: inTerm, configuration }: RaftContext): void {

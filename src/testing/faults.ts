@@ -78,27 +78,36 @@ const cutOneWay: Fault = {
   },
 }
 
+/** A firewall that goes up between: half the time it also ends the links, and then both ends know at once. */
+function part({ chance, network, machines, note }: Stage, sides: readonly (readonly string[])[]): () => void {
+  network.partition(sides)
+  const sideOf = (name: string): number => sides.findIndex((side) => side.includes(name))
+  const ends = chance.flip(0.5)
+  note(
+    'net',
+    `parts ${sides.map((side) => side.join('+') || '-').join(' | ')}${ends ? ', and ends the links between' : ''}`,
+  )
+  for (const { name: a } of ends ? machines : []) {
+    for (const { name: b } of machines) if (a < b && sideOf(a) !== sideOf(b)) network.dropLinks(a, b)
+  }
+  return () => network.partition([])
+}
+
 const partition: Fault = {
   name: 'partition',
   lastsMs: { min: 500, max: 9_000 },
-  begin: ({ chance, network, machines, note }) => {
+  begin: (stage) => {
+    const { chance, machines } = stage
     const sides = Array.from({ length: chance.within({ min: 2, max: 3 }) }, (): string[] => [])
     for (const { name } of machines) chance.oneOf(sides).push(name)
-    note('net', `parts ${sides.map((side) => side.join('+') || '-').join(' | ')}`)
-    network.partition(sides)
-    return () => network.partition([])
+    return part(stage, sides)
   },
 }
 
 const isolateLeader: Fault = {
   name: 'isolateLeader',
   lastsMs: { min: 1_000, max: 9_000 },
-  begin: ({ network, leader, note }) => {
-    if (!leader) return null
-    note('net', `parts the leader ${leader.name}`)
-    network.partition([[leader.name]])
-    return () => network.partition([])
-  },
+  begin: (stage) => (stage.leader ? part(stage, [[stage.leader.name]]) : null),
 }
 
 const dropLinks: Fault = {

@@ -2,7 +2,8 @@
  * The disk of one simulated machine: a durable storage that keeps exactly what it promised to keep, and loses as much of the rest as
  * the seed decides. It outlives the processes that use it.
  *
- * A write is answered once a sync has brought it to the platter; writes that wait together are synced together. A crash keeps any beginning
+ * A write is answered once a sync has brought it to the platter. One sync takes all that waits or, as often, only a beginning of it: whoever
+ * relies on two writes getting there together is wrong. A crash keeps any beginning
  * of the writes that were not synced: they may have got there or not. A write that was torn by the crash is dropped whole, with all that
  * follow it: the contract makes a write atomic, so a storage must notice by its checksum. After a failed sync, or where the disk is full,
  * nothing more is written until the process starts again.
@@ -84,7 +85,7 @@ class SimulatedStore implements RaftStore {
   readonly #clock: Clock
   readonly #weather: DiskWeather
   readonly #chance: Chance
-  #waiting: { readonly write: Persist; readonly done: (error: unknown) => void }[] = []
+  readonly #waiting: { readonly write: Persist; readonly done: (error: unknown) => void }[] = []
   #syncing = false
   #failure: TesseraError | null = null
   #closed = false
@@ -130,15 +131,16 @@ class SimulatedStore implements RaftStore {
       this.#weather.failsNext = false
       this.#fail('The sync failed.')
     }
-    const waiting = this.#waiting
     if (this.#failure) {
-      for (const { done } of waiting) done(this.#failure)
+      for (const { done } of this.#waiting) done(this.#failure)
       return
     }
-    this.#waiting = []
-    for (const { write } of waiting) this.#apply(write)
-    if (this.#takesCrash('synced', waiting)) return
-    for (const { done } of waiting) done(null)
+    const count = this.#chance.flip(0.5) ? this.#waiting.length : 1 + this.#chance.below(this.#waiting.length)
+    const synced = this.#waiting.splice(0, count)
+    for (const { write } of synced) this.#apply(write)
+    if (this.#takesCrash('synced', synced)) return
+    for (const { done } of synced) done(null)
+    if (this.#waiting.length > 0) this.#syncSoon()
   }
 
   #fail(detail: string): void {

@@ -82,6 +82,8 @@ class Simulation {
   /** How long faults last and how soon the next one comes, by the time an election takes. */
   readonly #haste: number
   readonly #syncMs: Range
+  /** Then dials must fail, which takes longer than an election: faults are in no hurry. */
+  readonly #formsAmongFaults: boolean
   readonly #founders: number
   readonly #faults: readonly Fault[]
   readonly #delayMs = { min: 0, max: 5 }
@@ -105,6 +107,8 @@ class Simulation {
     this.#timing = this.#chance.flip(0.7) ? FAST : RAFT_TIMING
     this.#haste = this.#chance.oneOf([0.5, 1]) * (this.#timing === FAST ? 0.3 : 1)
     this.#syncMs = this.#chance.oneOf(SYNCS_MS)
+    this.#formsAmongFaults = this.#chance.flip(0.3)
+    if (this.#formsAmongFaults) this.#haste = 1
     this.#founders = this.#chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5])
     this.#faults = this.#chance.shuffled(FAULTS).slice(0, this.#chance.within({ min: 1, max: 6 }))
     this.#network = createMemoryNetwork({ seed, clock: this.#clock, encrypted: false, delayMs: this.#delayMs })
@@ -129,7 +133,7 @@ class Simulation {
     this.#note('world', `${this.#founders} machines, faults: ${this.#faults.map(({ name }) => name).join(' ')}`)
     for (let at = 0; at < this.#founders; at++) this.#addMachine(`n${at}`, this.#founders)
     for (const machine of this.#machines) this.#start(machine)
-    if (this.#chance.flip(0.7)) await this.#until(() => this.#allOnline(), 30_000)
+    if (!this.#formsAmongFaults) await this.#until(() => this.#allOnline(), 30_000)
     this.#disturb()
     await this.#pass(this.#haste * this.#chance.within({ min: 10_000, max: 25_000 }))
     await this.#recover()
