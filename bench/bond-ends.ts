@@ -2,7 +2,7 @@
  * Bonds without a group around them: the chart of a bond with its real link, dialled by one process and accepted by another, as often as
  * wanted between the same two peers. A group would allow one bond for each pair.
  */
-import { type ActorRefFrom, createActor, fromPromise } from 'xstate'
+import { createActor, enqueueActions, fromPromise, sendTo, setup } from 'xstate'
 import { linkLogic } from '../src/actors/bond.ts'
 import { verified } from '../src/actors/discovery.ts'
 import { OwnEntry } from '../src/actors/own-entry.ts'
@@ -11,7 +11,8 @@ import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
 import { digest } from '../src/identity/digest.ts'
 import { GroupKey } from '../src/identity/group-key.ts'
 import { Identity, type PeerId } from '../src/identity/keys.ts'
-import type { TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
+import type { SignedEntry } from '../src/identity/peer-entry.ts'
+import type { BondInput, BondNews, TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
 import { bondMachine } from '../src/machines/bond/machine.ts'
 import type { Link } from '../src/transport/transport.ts'
 import { webSocket } from '../src/transport/websocket.ts'
@@ -31,31 +32,10 @@ export class BondEnds {
   readonly #endpoint = webSocket().endpoint({ identity: this.#identity, clock: systemClock })
   readonly #own = new OwnEntry(this.#identity, NETWORK, systemClock, { addresses: [], tags: [], tickets: [] })
   readonly #accepted = new Map<number, Link>()
-  readonly #bonds = new Set<ActorRefFrom<typeof bondMachine>>()
+  readonly #known = new Map<PeerId, SignedEntry>()
   #nextLink = 1
-  readonly #machine = bondMachine.provide({
-    actors: {
-      link: linkLogic({
-        clock: systemClock,
-        endpoint: this.#endpoint,
-        self: this.#identity.peer,
-        network: NETWORK,
-        group: { id: GROUP, key: KEY },
-        entries: {
-          own: () => this.#own.record.signed,
-          of: () => undefined,
-          bonded: () => [],
-          learn: (entries) => verified(entries, NETWORK, systemClock.now()).map(({ entry }) => entry.peer),
-        },
-        accepted: (linkNumber) => this.#take(linkNumber),
-        deliver: () => {},
-        attach: (_: BondId, __: Link | null) => {},
-      }),
-      checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {
-        return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
-      }),
-    },
-  })
+  #nextBond = 1
+  readonly #hub = createActor(hubMachine(this.#bond()), { input: null }).start()
 
   /** Accepts as many bonds as come. */
   async listen(): Promise<BondAddress> {
@@ -73,12 +53,14 @@ export class BondEnds {
   }
 
   get steady(): number {
-    return [...this.#bonds].filter((bond) => bond.getSnapshot().matches('steady')).length
+    return Object.values(this.#hub.getSnapshot().children).filter((bond) => bond?.getSnapshot().matches('steady'))
+      .length
   }
 
   closeAll(): void {
-    for (const bond of this.#bonds) bond.send({ type: 'bond.close', reason: 'Cancelled' })
-    this.#bonds.clear()
+    for (const bond of Object.values(this.#hub.getSnapshot().children)) {
+      bond?.send({ type: 'bond.close', reason: 'Cancelled' })
+    }
   }
 
   #take(linkNumber: number): Link | undefined {
@@ -95,22 +77,71 @@ export class BondEnds {
   ): Promise<void> {
     const ids = { self: this.#identity.peer, peer, network: NETWORK, group: GROUP }
     const input = { role, ...ids, addresses, linkNumber, known: true, seed: [1, 2, 3, 4] } as const
-    const bond = createActor(this.#machine, { input })
-    this.#bonds.add(bond)
     return new Promise((resolve, reject) => {
-      const watch = bond.subscribe({
-        next: (snapshot) => {
-          const { value } = snapshot
-          const isClaiming = JSON.stringify(value).includes('claiming')
-          // The claim is the group's to grant; here each pair may have any number of bonds.
-          if (isClaiming) setImmediate(() => bond.send({ type: 'bond.granted' }))
-          if (!snapshot.matches('steady')) return
-          watch.unsubscribe()
-          resolve()
-        },
-        complete: () => reject(new Error(`A bond ended: ${bond.getSnapshot().output?.reason}.`)),
-      })
-      bond.start()
+      const ended = (reason: string) => reject(new Error(`A bond ended: ${reason}.`))
+      this.#hub.send({ type: 'hub.spawn', id: `bond:${this.#nextBond++}`, input, steady: resolve, ended })
     })
   }
+
+  #bond(): typeof bondMachine {
+    return bondMachine.provide({
+      actors: {
+        link: linkLogic({
+          clock: systemClock,
+          endpoint: this.#endpoint,
+          self: this.#identity.peer,
+          network: NETWORK,
+          group: { id: GROUP, key: KEY },
+          entries: {
+            own: () => this.#own.record.signed,
+            of: () => undefined,
+            bonded: () => [],
+            learn: (entries) => {
+              const all = verified(entries, NETWORK, systemClock.now(), (peer) => this.#known.get(peer))
+              for (const { entry, signed } of all) this.#known.set(entry.peer, signed)
+              return all.map(({ entry }) => entry.peer)
+            },
+          },
+          accepted: (linkNumber) => this.#take(linkNumber),
+          deliver: () => {},
+          attach: (_: BondId, __: Link | null) => {},
+        }),
+        checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {
+          return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
+        }),
+      },
+    })
+  }
+}
+
+interface Spawn {
+  readonly type: 'hub.spawn'
+  readonly id: string
+  readonly input: BondInput
+  readonly steady: () => void
+  readonly ended: (reason: string) => void
+}
+
+/** In the place of a group: spawns bonds, and grants every claim. */
+function hubMachine(bond: typeof bondMachine) {
+  const waiting = new Map<string, Spawn>()
+  return setup({ types: { events: {} as Spawn | BondNews, input: null }, actors: { bond } }).createMachine({
+    on: {
+      'hub.spawn': {
+        actions: enqueueActions(({ enqueue, event }) => {
+          waiting.set(event.id, event)
+          enqueue.spawnChild('bond', { id: event.id, input: event.input })
+        }),
+      },
+      'bond.claim': { actions: sendTo(({ event }) => event.bond, { type: 'bond.granted' }) },
+      'bond.steady': { actions: ({ event }) => waiting.get(event.bond)?.steady() },
+      'bond.ended': {
+        actions: enqueueActions(({ enqueue, event }) => {
+          waiting.get(event.bond)?.ended(event.reason)
+          waiting.delete(event.bond)
+          enqueue.stopChild(event.bond)
+        }),
+      },
+    },
+  })
 }

@@ -6,6 +6,7 @@
  */
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { systemClock } from '../src/clock.ts'
 import { Identity } from '../src/identity/keys.ts'
@@ -21,6 +22,8 @@ import { countWireBytes, wireBytes } from './wire-bytes.ts'
 
 const SIZES = [64, 200, 1_024, 16_384] as const
 const ENDS = 200
+/** First pings, and what else follows a handshake. */
+const SETTLE_MS = 1_000
 /** Given to the pipe in one turn at most, and while less than this waits in it. */
 const PER_TURN = 256
 const WAITING_BYTES_MAX = 1 << 20
@@ -172,10 +175,12 @@ async function memory(subject: Subject): Promise<BondRow> {
         : await acceptor
             .call('listenBare', 'count')
             .then((address) => (count: number) => dialler.call('dialBare', { address, count }))
-    // The first loads and compiles what all share.
-    await open(10)
+    // The first load, compile and cache what all share.
+    await open(ENDS)
+    await sleep(SETTLE_MS)
     const before = await Promise.all(children.map((child) => child.call('heldBytes', null)))
     await open(ENDS)
+    await sleep(SETTLE_MS)
     const after = await Promise.all(children.map((child) => child.call('heldBytes', null)))
     const growth = after.map((bytes, i) => (bytes - before[i]!) / ENDS)
     const bytesPerEnd = Math.round((growth[0]! + growth[1]!) / 2)

@@ -19,6 +19,7 @@ type NodeCrypto = typeof import('node:crypto')
 const AEAD = 'chacha20-poly1305'
 const TAG_BYTES = 16
 const NONCE_BYTES = 12
+const AEAD_OPTIONS = { authTagLength: TAG_BYTES } as const
 
 /** RFC 8037 §2: the name of the curve. RFC 8410 §7: PrivateKeyInfo up to the 32-byte secret. */
 const CURVES = {
@@ -108,33 +109,41 @@ function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey?: Uint8Array)
   }
 }
 
-function aeadOf(node: NodeCrypto, key: Uint8Array): Aead {
-  const secret = node.createSecretKey(expectBytes(key, 32, 'A ChaCha20-Poly1305 key'))
-  const options = { authTagLength: TAG_BYTES }
-  return {
-    seal(nonce, aad, plaintext) {
-      const cipher = node.createCipheriv(AEAD, secret, expectBytes(nonce, NONCE_BYTES, 'A nonce'), options)
-      if (aad.length > 0) cipher.setAAD(aad, { plaintextLength: plaintext.length })
-      const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
-      sealed.set(cipher.update(plaintext))
-      cipher.final()
-      sealed.set(cipher.getAuthTag(), plaintext.length)
-      return sealed
-    },
-    open(nonce, aad, sealed) {
-      const length = sealed.length - TAG_BYTES
-      if (length < 0) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
-      const decipher = node.createDecipheriv(AEAD, secret, expectBytes(nonce, NONCE_BYTES, 'A nonce'), options)
-      if (aad.length > 0) decipher.setAAD(aad, { plaintextLength: length })
-      decipher.setAuthTag(sealed.subarray(length))
-      const plaintext = decipher.update(sealed.subarray(0, length))
-      try {
-        decipher.final()
-      } catch (cause) {
-        throw new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
-      }
-      return plain(plaintext)
-    },
+/** A class, not an object of closures: every link holds two of these. */
+class NativeAead implements Aead {
+  readonly #node: NodeCrypto
+  readonly #secret: KeyObject
+
+  constructor(node: NodeCrypto, key: Uint8Array) {
+    this.#node = node
+    this.#secret = node.createSecretKey(expectBytes(key, 32, 'A ChaCha20-Poly1305 key'))
+  }
+
+  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    expectBytes(nonce, NONCE_BYTES, 'A nonce')
+    const cipher = this.#node.createCipheriv(AEAD, this.#secret, nonce, AEAD_OPTIONS)
+    if (aad.length > 0) cipher.setAAD(aad, { plaintextLength: plaintext.length })
+    const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
+    sealed.set(cipher.update(plaintext))
+    cipher.final()
+    sealed.set(cipher.getAuthTag(), plaintext.length)
+    return sealed
+  }
+
+  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array {
+    const length = sealed.length - TAG_BYTES
+    if (length < 0) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
+    expectBytes(nonce, NONCE_BYTES, 'A nonce')
+    const decipher = this.#node.createDecipheriv(AEAD, this.#secret, nonce, AEAD_OPTIONS)
+    if (aad.length > 0) decipher.setAAD(aad, { plaintextLength: length })
+    decipher.setAuthTag(sealed.subarray(length))
+    const plaintext = decipher.update(sealed.subarray(0, length))
+    try {
+      decipher.final()
+    } catch (cause) {
+      throw new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
+    }
+    return plain(plaintext)
   }
 }
 
@@ -167,7 +176,7 @@ function providerOf(node: NodeCrypto): CryptoProvider {
     signer: (seed) => signerOf(node, keys, seed),
     verify: verifyWith(node, keys),
     agreement: (secretKey) => agreementOf(node, keys, secretKey),
-    aead: (key) => aeadOf(node, key),
+    aead: (key) => new NativeAead(node, key),
     ...nativeMacs(node),
     blake3: portableBlake3,
     keyedBlake3: portableKeyedBlake3,

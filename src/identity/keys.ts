@@ -3,9 +3,9 @@
  *
  * Invariant: nothing prints, lists or serialises a secret. An identity shows its peer id and kind, whatever looks at it.
  */
-import { bytesToHex } from '@noble/hashes/utils.js'
 import { crypto, type Signer } from './crypto.ts'
 import { bytesOf } from './digest.ts'
+import { hexOf } from './hex.ts'
 import { expectBytes } from './key-bytes.ts'
 
 declare const brand: unique symbol
@@ -38,7 +38,7 @@ class KeyPairIdentity implements Identity {
 
 /** The peer id of 32 public key bytes. Throws `InvalidKey` for any other length. */
 export function peerIdOf(publicKey: Uint8Array): PeerId {
-  return bytesToHex(expectBytes(publicKey, 32, 'A peer id')) as PeerId
+  return hexOf(expectBytes(publicKey, 32, 'A peer id')) as PeerId
 }
 
 /** Whether `peer` signed exactly `message`. False, never a throw, for whatever bytes arrive as a signature. */

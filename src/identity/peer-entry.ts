@@ -5,11 +5,11 @@
  * that is the entry's peer id; the bytes are kept and passed on as they came, so that everyone checks the same signature.
  * The bytes start with a label, so no other thing this key ever signs can be taken for an entry.
  */
-import { bytesToHex } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
 import { DISCOVERY, IDENTITY } from '../limits.ts'
 import { CanonicalReader, CanonicalWriter } from './canonical.ts'
 import { bytesOf, type Digest, type GroupId, type NetworkId, short, type Tag } from './digest.ts'
+import { hexOf } from './hex.ts'
 import { type Identity, type PeerId, peerIdOf, verify } from './keys.ts'
 import type { Ticket } from './ticket.ts'
 
@@ -107,7 +107,7 @@ function readId(from: CanonicalReader, what: string): Uint8Array {
 }
 
 function readDigest(from: CanonicalReader, what: string): Digest {
-  return bytesToHex(readId(from, what)) as Digest
+  return hexOf(readId(from, what)) as Digest
 }
 
 function readTicket(from: CanonicalReader): Ticket {

@@ -15,7 +15,6 @@ import type { Wire, WireEvents } from './wire.ts'
 
 export interface ConnectionDeps {
   readonly clock: Clock
-  readonly handshake: Handshake
   readonly onOpen: (link: ChannelLink) => void
   /** Before there was a link. */
   readonly onFailed: (error: TesseraError) => void
@@ -28,6 +27,8 @@ export interface ConnectionDeps {
 export class Connection implements WireEvents {
   readonly #deps: ConnectionDeps
   readonly #down: Promise<void>
+  /** Null once it is over: its keys are of no more use. */
+  #handshake: Handshake | null
   #resolveDown: () => void = () => {}
   #wire: Wire | null = null
   #link: ChannelLink | null = null
@@ -35,7 +36,8 @@ export class Connection implements WireEvents {
   #isDown = false
   #timer: unknown
 
-  constructor(deps: ConnectionDeps) {
+  constructor(handshake: Handshake, deps: ConnectionDeps) {
+    this.#handshake = handshake
     this.#deps = deps
     this.#down = new Promise((resolve) => {
       this.#resolveDown = resolve
@@ -59,6 +61,7 @@ export class Connection implements WireEvents {
   fail(error: TesseraError, reason: CloseReason): void {
     if (this.#link || this.#failed) return
     this.#failed = true
+    this.#handshake = null
     this.#deps.clock.clearTimeout(this.#timer)
     if (!this.#isDown) {
       this.#timer = this.#deps.clock.setTimeout(() => this.#wire?.cut(), WIRE.closeTimeoutMs)
@@ -69,10 +72,10 @@ export class Connection implements WireEvents {
 
   opened(): void {
     if (this.#failed) return
-    const { clock, handshake } = this.#deps
+    const { clock } = this.#deps
     clock.clearTimeout(this.#timer)
     this.#timer = clock.setTimeout(() => this.#timedOut('finish the handshake'), WIRE.handshakeTimeoutMs)
-    const first = handshake.start()
+    const first = this.#handshake?.start()
     if (first) this.#wire?.send(first)
   }
 
@@ -113,9 +116,9 @@ export class Connection implements WireEvents {
   }
 
   #shake(packet: Uint8Array): void {
-    const { clock, handshake, onOpen, onTrusted } = this.#deps
-    const wire = this.#wire
-    if (!wire) return
+    const { clock, onOpen, onTrusted } = this.#deps
+    const [wire, handshake] = [this.#wire, this.#handshake]
+    if (!wire || !handshake) return
     try {
       const { packet: answer, session } = handshake.receive(packet)
       if (answer) wire.send(answer)
@@ -124,6 +127,7 @@ export class Connection implements WireEvents {
       const channel = new Channel(session)
       const { protocol, role } = handshake
       this.#link = new ChannelLink({ wire, channel, clock, protocol, role, onTrusted })
+      this.#handshake = null
     } catch (error) {
       this.#handshakeFailed(error)
       return

@@ -50,8 +50,8 @@ export class Connections {
       if (this.#closed) return reject(new TesseraError('DialFailed', { detail: 'This endpoint is closed.' }))
       const onAbort = (): void => connection.fail(aborted(signal), 'Cancelled')
       const settled = (): void => signal?.removeEventListener('abort', onAbort)
-      const connection = this.#track({
-        handshake: shake(this.#settings('dialler', options.protocol, options.topic ?? null, options.peer ?? null)),
+      const settings = this.#settings('dialler', options.protocol, options.topic ?? null, options.peer ?? null)
+      const connection = this.#track(shake(settings), {
         onOpen: (link) => {
           settled()
           resolve(link)
@@ -76,7 +76,7 @@ export class Connections {
     accept: (link: Link) => void,
   ): void {
     const handshake = shake(this.#settings('acceptor', protocol, null, null))
-    const connection = this.#track({ handshake, onOpen: accept, onFailed: () => {}, release })
+    const connection = this.#track(handshake, { onOpen: accept, onFailed: () => {}, release })
     this.#connect(connection, connect)
     connection.opened()
   }
@@ -96,16 +96,13 @@ export class Connections {
     return { role, protocol, identity: this.#deps.identity, topic, expected }
   }
 
-  #track(deps: {
-    handshake: Handshake
-    onOpen: (link: Link) => void
-    onFailed: (error: TesseraError) => void
-    release: () => void
-  }): Connection {
-    const { handshake, onOpen, onFailed, release } = deps
-    const connection: Connection = new Connection({
+  #track(
+    handshake: Handshake,
+    deps: { onOpen: (link: Link) => void; onFailed: (error: TesseraError) => void; release: () => void },
+  ): Connection {
+    const { onOpen, onFailed, release } = deps
+    const connection: Connection = new Connection(handshake, {
       clock: this.#deps.clock,
-      handshake,
       onOpen,
       onFailed,
       onTrusted: release,

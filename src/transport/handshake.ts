@@ -10,10 +10,11 @@
  *
  * A handshake that throws is over; its connection must be closed.
  */
-import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
+import { concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
 import { type Agreement, crypto } from '../identity/crypto.ts'
 import { bytesOf, type Digest } from '../identity/digest.ts'
+import { hexOf } from '../identity/hex.ts'
 import type { Identity, PeerId } from '../identity/keys.ts'
 import { type CipherState, HandshakeState } from './noise.ts'
 import type { Link, Protocol } from './transport.ts'
@@ -116,7 +117,7 @@ export class NoiseHandshake implements Handshake {
     if (!crypto.verify(peer, concatBytes(STATIC_KEY_LABEL, staticKey), signature)) {
       throw new TesseraError('CryptoFailed', { detail: 'The peer id did not sign this Noise static key.' })
     }
-    return bytesToHex(peer) as PeerId
+    return hexOf(peer) as PeerId
   }
 
   #session(peer: PeerId, topic: Digest | null): Session {
@@ -169,7 +170,7 @@ function expect(expected: PeerId | null, peer: PeerId): PeerId {
 }
 
 function topicIn(payload: Uint8Array): Digest | null {
-  return payload.length === CLAIM_BYTES ? null : (bytesToHex(payload.subarray(CLAIM_BYTES)) as Digest)
+  return payload.length === CLAIM_BYTES ? null : (hexOf(payload.subarray(CLAIM_BYTES)) as Digest)
 }
 
 function malformed(): TesseraError {
@@ -198,13 +199,13 @@ export class ClearHandshake implements Handshake {
     const own = bytesOf(this.#settings.identity.peer)
     if (this.role === 'acceptor' && packet.length === 0) return { packet: own, session: null }
     if (packet.length < PEER_BYTES) throw malformed()
-    const claimed = bytesToHex(packet.subarray(0, PEER_BYTES)) as PeerId
+    const claimed = hexOf(packet.subarray(0, PEER_BYTES)) as PeerId
     if (this.role === 'dialler') {
       const peer = expect(this.#settings.expected, claimed)
       const { topic } = this.#settings
       return { packet: concatBytes(own, topic ? bytesOf(topic) : EMPTY), session: this.#session(peer, topic) }
     }
-    const topic = packet.length === PEER_BYTES ? null : (bytesToHex(packet.subarray(PEER_BYTES)) as Digest)
+    const topic = packet.length === PEER_BYTES ? null : (hexOf(packet.subarray(PEER_BYTES)) as Digest)
     return { packet: null, session: this.#session(claimed, topic) }
   }
 

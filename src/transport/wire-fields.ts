@@ -6,10 +6,10 @@
  * message's interface: a field that is missing, unknown or of another type does not compile. What arrives is read only after
  * its schema has accepted it, and what the schema would refuse is not written either.
  */
-import { bytesToHex } from '@noble/hashes/utils.js'
 import Type, { type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { TesseraError } from '../errors.ts'
+import { hexOf } from '../identity/hex.ts'
 import { Writer } from './cbor-writer.ts'
 
 export interface Field<T> {
@@ -85,7 +85,7 @@ export function hex<T extends string>(length: number): Field<T> {
       if (value.length !== length * 2) refuse(`'${value}' is not ${length} bytes in hex.`)
       writer.hex(value)
     },
-    (wire) => bytesToHex(wire) as T,
+    (wire) => hexOf(wire) as T,
   )
 }
 
