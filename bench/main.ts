@@ -21,6 +21,9 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Mea
   machine,
 }
 
+// Servers that are compared with are ended at exit, and a signal alone is none.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 const tell = (line: string) => void process.stderr.write(`${line}\n`)
 
 let options: BenchOptions
