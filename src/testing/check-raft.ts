@@ -98,7 +98,10 @@ export class RaftChecker {
       this.#violate('commit monotone', `${peer} went from commit ${before.commitIndex} to ${commitIndex}`)
   }
 
-  #remembersTerm(peer: PeerId, { term }: RaftContext): void {
+  #remembersTerm(peer: PeerId, { term, votedFor }: RaftContext): void {
+    const vote = this.#votes.get(`${peer}:${term}`)
+    if (vote !== undefined && votedFor !== vote)
+      this.#violate('vote durable', `${peer} came back in term ${term} without its vote for ${vote}`)
     const told = this.#toldTerms.get(peer) ?? 0
     if (term < told) this.#violate('term durable', `${peer} came back in term ${term} and had told ${told}`)
   }

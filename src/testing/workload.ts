@@ -12,10 +12,14 @@ import type { RegisterCommand, RegisterResult } from './register-machine.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { Violate } from './violation.ts'
 
+const BURST: Range = { min: 3, max: 20 }
+
 /** What may be asked, and how often. */
 const OPERATIONS = [
   { kind: 'set', weight: 4 },
   { kind: 'add', weight: 4 },
+  /** Several adds at once: a leader that is cut off gathers a long tail of them. */
+  { kind: 'burst', weight: 2 },
   { kind: 'cas', weight: 4 },
   { kind: 'strong', weight: 5 },
   { kind: 'weak', weight: 2 },
@@ -42,6 +46,8 @@ export interface WorkloadDeps {
 interface Running {
   readonly life: number
   readonly record: Omit<HistoryOp, 'outcome' | 'result' | 'end_ns'> | null
+  /** Calls without an answer. */
+  open: number
 }
 
 export class Workload {
@@ -135,6 +141,7 @@ class SimulatedClient {
 
   lost(): void {
     if (!this.#running) return
+    this.#running.open = 1
     this.#end(this.#running, 'unknown', null)
   }
 
@@ -143,10 +150,11 @@ class SimulatedClient {
     const { chance, registers } = this.#workload.deps
     if (!this.process.group || this.#running) return this.askLater()
     const kind = chosen(chance)
-    const key = `${kind === 'add' ? 'sum' : 'register'}${chance.below(registers)}`
+    const key = `${kind === 'add' || kind === 'burst' ? 'sum' : 'register'}${chance.below(registers)}`
     if (kind === 'strong') this.#read(key)
     else if (kind === 'weak') this.#readWeakly(key)
-    else this.#execute(this.#command(kind, key))
+    else if (kind !== 'burst') this.#execute([this.#command(kind, key)])
+    else this.#execute(Array.from({ length: chance.within(BURST) }, () => this.#command('add', key)))
   }
 
   #command(kind: 'set' | 'add' | 'cas' | 'fail', key: string): RegisterCommand {
@@ -157,30 +165,35 @@ class SimulatedClient {
     return { type: 'cas', id, key, from: this.#known.get(key) ?? null, to: this.#workload.nextValue() }
   }
 
-  #begin(record: Pick<HistoryOp, 'op' | 'key' | 'args'> | null): Running {
+  #begin(record: Pick<HistoryOp, 'op' | 'key' | 'args'> | null, open = 1): Running {
     const start_ns = this.#workload.deps.stamp()
-    this.#running = { life: this.process.life, record: record && { client: this.name, ...record, start_ns } }
+    this.#running = { life: this.process.life, record: record && { client: this.name, ...record, start_ns }, open }
     return this.#running
   }
 
   #end(running: Running, outcome: HistoryOp['outcome'], result: unknown): void {
-    if (running !== this.#running) return
+    if (running !== this.#running || --running.open > 0) return
     this.#running = null
     const { history, deps } = this.#workload
     if (running.record) history.push({ ...running.record, end_ns: deps.stamp(), outcome, result })
     this.askLater()
   }
 
-  #execute(command: RegisterCommand): void {
+  /** Several only of kinds that have no record. */
+  #execute(commands: readonly RegisterCommand[]): void {
     const { note, chance } = this.#workload.deps
     const { group } = this.process
-    if (!group) return
-    const running = this.#begin(recordOf(command))
-    note(this.name, `asks ${textOf(command)}`)
-    group.execute(command, { timeoutMs: chance.oneOf([3_000, 6_000, 10_000]) }).then(
-      ({ index, result }) => this.#executed(running, command, index, result),
-      (error: unknown) => this.#rejected(running, command, error),
-    )
+    const [first] = commands
+    if (!group || !first) return
+    const running = this.#begin(recordOf(first), commands.length)
+    const timeoutMs = chance.oneOf([3_000, 6_000, 10_000])
+    for (const command of commands) {
+      note(this.name, `asks ${textOf(command)}`)
+      group.execute(command, { timeoutMs }).then(
+        ({ index, result }) => this.#executed(running, command, index, result),
+        (error: unknown) => this.#rejected(running, command, error),
+      )
+    }
   }
 
   #executed(running: Running, command: RegisterCommand, index: number, result: RegisterResult): void {
