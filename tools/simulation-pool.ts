@@ -2,6 +2,9 @@
 import { Worker } from 'node:worker_threads'
 import type { Outcome, WorkerSettings } from './simulate-worker.ts'
 
+/** Nearly all that a simulation allocates is garbage soon: with room for it, a fifth of the time is saved. */
+const resourceLimits = { maxYoungGenerationSizeMb: 192 }
+
 export interface PoolOptions {
   /** URL of the module with `simulate`. */
   readonly module: string
@@ -21,8 +24,8 @@ export async function runSeeds({ module, workers, seeds, told }: PoolOptions): P
   }
   const run = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const settings: WorkerSettings = { module }
-      const worker = new Worker(new URL('./simulate-worker.js', import.meta.url), { workerData: settings })
+      const workerData: WorkerSettings = { module }
+      const worker = new Worker(new URL('./simulate-worker.js', import.meta.url), { workerData, resourceLimits })
       const feed = (): void => {
         const seed = next()
         if (seed === null) void worker.terminate().then(() => resolve())
