@@ -7,8 +7,10 @@
 import type { ActorRefFrom } from 'xstate'
 import type { Clock } from '../clock.ts'
 import { RAFT_TIMING } from '../limits.ts'
-import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
+import type { Apply, Persist, Respond, Restore, Send, SendChunk, TakeSnapshot } from '../machines/raft/effects.ts'
 import { nextDeadlineMs, raftMachine } from '../machines/raft/machine.ts'
+import type { Snapshot } from '../machines/raft/messages.ts'
+import { checksumOf, describeChunks } from './snapshot-format.ts'
 import type { RaftStore } from './storage/storage.ts'
 
 export type RaftActor = ActorRefFrom<typeof raftMachine>
@@ -20,6 +22,9 @@ export interface RaftDeps {
   readonly respond: (respond: Respond) => void
   /** Entries were written to this member's log, perhaps over others. */
   readonly appended: (persist: Persist) => void
+  /** The chunks of the state machine's snapshot now; null where it cannot be taken. */
+  readonly takeSnapshot: () => readonly Uint8Array[] | null
+  readonly restore: (snapshot: Snapshot, chunks: readonly Uint8Array[]) => void
 }
 
 /** Holds back what must not leave before its write is safe. */
@@ -48,7 +53,8 @@ export class Outbox {
 }
 
 /** The machine, bound. */
-export function raftLogic({ store, transmit, apply, respond, appended }: RaftDeps): typeof raftMachine {
+export function raftLogic(deps: RaftDeps): typeof raftMachine {
+  const { store, transmit, apply, respond, appended } = deps
   const outbox = new Outbox(transmit)
   return raftMachine.provide({
     actions: {
@@ -60,13 +66,41 @@ export function raftLogic({ store, transmit, apply, respond, appended }: RaftDep
           if (error) return self.send({ type: 'raft.storageFailed' })
           outbox.safe(write.number)
           self.send({ type: 'raft.persisted', number: write.number })
+          const received = lastChunkIn(write)
+          if (!received) return
+          const intact = checksumOf(chunksOf(store, received)) === received.checksum
+          self.send({ type: 'raft.snapshotReceived', index: received.index, intact })
         })
       },
       send: (_, send: Send) => outbox.send(send),
       apply: (_, batch: Apply) => apply(batch),
       respond: (_, answer: Respond) => respond(answer),
+      takeSnapshot: ({ self }, point: TakeSnapshot) => {
+        const chunks = deps.takeSnapshot()
+        if (chunks === null) return self.send({ type: 'raft.snapshotAbandoned' })
+        const snapshot = describeChunks(point, chunks)
+        store.save(snapshot, chunks, (error) => {
+          if (self.getSnapshot().status !== 'active') return
+          self.send(error ? { type: 'raft.snapshotAbandoned' } : { type: 'raft.snapshotSaved', snapshot })
+        })
+      },
+      sendChunk: (_, { to, term, snapshot, chunk, after }: SendChunk) => {
+        const data = store.chunk(snapshot.index, chunk)
+        if (data) outbox.send({ to: [to], message: { type: 'InstallSnapshot', term, snapshot, chunk, data }, after })
+      },
+      restore: (_, { snapshot }: Restore) => deps.restore(snapshot, chunksOf(store, snapshot)),
     },
   })
+}
+
+/** The snapshot whose last chunk this write brought. */
+function lastChunkIn({ snapshot: write }: Persist): Snapshot | null {
+  return write?.kind === 'chunk' && write.chunk === write.snapshot.chunks - 1 ? write.snapshot : null
+}
+
+/** What is there of a snapshot that should be whole; where a chunk is missing, its checksum will not hold. */
+export function chunksOf(store: RaftStore, { index, chunks }: Snapshot): Uint8Array[] {
+  return Array.from({ length: chunks }, (_, at) => store.chunk(index, at) ?? new Uint8Array())
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { getShortestPaths } from 'xstate/graph'
+import { BEGINNING } from '../../src/actors/storage/storage.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
 import { RAFT_TIMING } from '../../src/limits.ts'
 import { eventOf, type RaftEvent } from '../../src/machines/raft/events.ts'
@@ -36,7 +37,10 @@ const restarted: RaftInput = {
   ...fresh,
   persisted: {
     hardState: { term: 1 as Term, votedFor: null, formation: { status: 'formed', id: GROUP, voters: [], refused: [] } },
+    base: BEGINNING,
     entries: [first],
+    snapshot: null,
+    receiving: null,
   },
 }
 
