@@ -18,8 +18,10 @@ const adder = (): StateMachine<{ add: number }, number, 'total', number> => {
       return total
     },
     query: () => total,
-    snapshot: () => [],
-    restore: () => {},
+    snapshot: () => [new TextEncoder().encode(`${total}`)],
+    restore: ([bytes]) => {
+      total = Number(new TextDecoder().decode(bytes))
+    },
   }
 }
 
