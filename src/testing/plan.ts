@@ -1,5 +1,5 @@
 /** What a run is like, drawn from its seed before anything happens. */
-import { RAFT_TIMING, type RaftTiming } from '../limits.ts'
+import { COMPACTION, type Compaction, RAFT_TIMING, type RaftTiming } from '../limits.ts'
 import type { Chance, Range } from './chance.ts'
 import { FAULTS } from './faults/all.ts'
 import type { Fault } from './faults/fault.ts'
@@ -13,6 +13,10 @@ export interface Plan {
   /** Then dials must fail, which takes longer than an election: faults are in no hurry. */
   readonly formsAmongFaults: boolean
   readonly founders: number
+  /** Mostly so that snapshots are taken every few commands. */
+  readonly compaction: Compaction
+  /** What every snapshot holds besides the registers: where it is much, a snapshot travels in several chunks. */
+  readonly ballastBytes: number
   /** A few of all there are. */
   readonly faults: readonly Fault[]
   /** How long there are faults. */
@@ -34,6 +38,17 @@ const PAUSES_MS = [
   { min: 200, max: 1_500 },
 ]
 
+/** Entries between two snapshots. */
+const SNAPSHOTS_EACH = [5, 20, 60, COMPACTION.entriesMax]
+const TRAILING = [0, 2, 10]
+
+function compactionOf(chance: Chance): Compaction {
+  const entriesMax = chance.oneOf(SNAPSHOTS_EACH)
+  return entriesMax === COMPACTION.entriesMax
+    ? COMPACTION
+    : { ...COMPACTION, entriesMax, trailingMax: chance.oneOf(TRAILING) }
+}
+
 export interface PlanWishes {
   /** For half as long, all else alike. */
   readonly brief: boolean
@@ -52,6 +67,8 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
     syncMs: chance.oneOf(SYNCS_MS),
     formsAmongFaults,
     founders: chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5]),
+    compaction: compactionOf(chance),
+    ballastBytes: chance.oneOf([0, 0, 600_000]),
     faults: faults ? faults.map(faultNamed) : chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max: 6 })),
     disturbedMs: haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1),
     pauseMs: chance.oneOf(PAUSES_MS),

@@ -10,13 +10,13 @@ import type { ErrorCode } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
 import { GroupKey } from '../identity/group-key.ts'
 import { Identity, type PeerId } from '../identity/keys.ts'
-import type { RaftTiming } from '../limits.ts'
+import type { Compaction, RaftTiming } from '../limits.ts'
 import type { RaftContext } from '../machines/raft/machine.ts'
 import type { LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
 import { ProcessClock } from './process-clock.ts'
-import type { RegisterMachine } from './register-machine.ts'
+import type { RegisterMachine, SimulatedRegisters } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 
@@ -38,10 +38,11 @@ export interface ProcessDeps {
   readonly isGuest: boolean
   readonly preference: LeadershipPreference
   readonly timing: RaftTiming
+  readonly compaction: Compaction
   readonly bootstrap: readonly string[]
   /** The transport of a new process of this machine. */
   readonly transport: (process: SimulatedProcess) => Transport
-  readonly machine: (process: SimulatedProcess) => RegisterMachine
+  readonly machine: (process: SimulatedProcess) => SimulatedRegisters
   readonly warn: (process: SimulatedProcess, code: ErrorCode, detail: string) => void
 }
 
@@ -61,7 +62,7 @@ export class SimulatedProcess {
   #clock: ProcessClock
   #node: TesseraNode | null = null
   #group: Group<RegisterMachine> | null = null
-  #machine: RegisterMachine | null = null
+  #machine: SimulatedRegisters | null = null
   #groupId: GroupId | null = null
   #life = 0
   #running = false
@@ -117,8 +118,7 @@ export class SimulatedProcess {
   }
   /** What its state machine holds, as text. */
   get registers(): string | null {
-    const bytes = [...(this.group && this.#machine ? this.#machine.snapshot() : [])].flatMap((chunk) => [...chunk])
-    return bytes.length > 0 ? new TextDecoder().decode(Uint8Array.from(bytes)) : null
+    return this.group && this.#machine ? this.#machine.text() : null
   }
   get address(): string {
     return `memory://${this.name}`
@@ -126,7 +126,7 @@ export class SimulatedProcess {
 
   start(): void {
     if (this.#running || this.#gone) return
-    const { clock, chance, voters, preference, timing, transport, machine, warn } = this.#deps
+    const { clock, chance, voters, preference, timing, compaction, transport, machine, warn } = this.#deps
     const life = ++this.#life
     this.#running = true
     this.#clock = new ProcessClock(clock, plausible(this.#clock.skewMs))
@@ -149,7 +149,7 @@ export class SimulatedProcess {
         if (!this.#running || this.#life !== life) return
         this.#node = node
         this.#machine = machine(this)
-        this.#group = node.join({ key: KEY, machine: this.#machine, voters, preference, timing })
+        this.#group = node.join({ key: KEY, machine: this.#machine, voters, preference, timing, compaction })
         this.#groupId = this.#group.id
       },
       (error: unknown) => {

@@ -177,6 +177,7 @@ export class SimulatedWorld {
       isGuest: voters === 0,
       preference: voters === 0 ? chance.oneOf(['normal', 'reluctant', 'observer']) : 'normal',
       timing: plan.timing,
+      compaction: plan.compaction,
       bootstrap: Array.from({ length: plan.founders }, (_, at) => `memory://n${at}`),
       transport: (process) => this.#transportOf(process),
       machine: (process) => this.#registersOf(process),
@@ -188,11 +189,20 @@ export class SimulatedWorld {
   }
 
   #registersOf(process: SimulatedProcess) {
-    const { applied } = this.#deps
-    const { life, peer } = process
+    const { applied, plan, note } = this.#deps
+    const { life, peer, name } = process
+    const isAlive = () => process.running && process.life === life
     applied.started(peer)
-    return registerMachine((command, { index }, after) => {
-      if (process.running && process.life === life) applied.apply(peer, index, command, after)
+    return registerMachine({
+      ballastBytes: plan.ballastBytes,
+      applied: (command, { index }, after) => {
+        if (isAlive()) applied.apply(peer, index, command, after)
+      },
+      restored: (state) => {
+        if (!isAlive()) return
+        note(name, `restores the registers of ${state.index}`)
+        applied.restored(peer, state)
+      },
     })
   }
 
@@ -257,7 +267,11 @@ export class SimulatedWorld {
 }
 
 function textOf(message: RaftMessage): string {
-  if (message.type !== 'AppendEntries') return JSON.stringify(message)
-  const { term, prevIndex, prevTerm, commit, round, entries } = message
-  return `AppendEntries term ${term} after ${prevIndex}/${prevTerm} commit ${commit} round ${round} entries ${entries.length}`
+  if (message.type === 'AppendEntries') {
+    const { term, prevIndex, prevTerm, commit, round, entries } = message
+    return `AppendEntries term ${term} after ${prevIndex}/${prevTerm} commit ${commit} round ${round} entries ${entries.length}`
+  }
+  if (message.type !== 'InstallSnapshot') return JSON.stringify(message)
+  const { term, snapshot, chunk } = message
+  return `InstallSnapshot term ${term} of ${snapshot.index}/${snapshot.term} chunk ${chunk} of ${snapshot.chunks}`
 }

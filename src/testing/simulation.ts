@@ -42,6 +42,8 @@ export interface SimulationReport {
   readonly leaders: number
   readonly crashes: number
   readonly partitions: number
+  /** Snapshots that a state machine was restored from, at a start or from a leader. */
+  readonly restores: number
   /** How often each fault began. */
   readonly faults: Readonly<Record<string, number>>
 }
@@ -131,6 +133,7 @@ class Simulation {
       leaders: this.#raft.leaders,
       crashes: this.#world.crashes,
       partitions: this.#partitions,
+      restores: this.#applied.restores,
       faults: this.#faults,
     }
   }

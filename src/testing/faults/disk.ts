@@ -44,4 +44,10 @@ const fullDisk: Fault = {
   },
 }
 
-export const DISK_FAULTS: readonly Fault[] = [crashAtWrite, slowDisk, failSync, fullDisk]
+/** A bit of a snapshot on its way here: the sum over all of it must tell. */
+const damage = comesOver('damage', ({ name, disk }, { note }) => {
+  note(name, 'is to keep a damaged chunk')
+  disk.weather.damagesNext = true
+})
+
+export const DISK_FAULTS: readonly Fault[] = [crashAtWrite, slowDisk, failSync, fullDisk, damage]

@@ -116,6 +116,8 @@ const MESSAGES: readonly MessageType[] = [
   'RequestVote',
   'RequestVoteResponse',
   'TimeoutNow',
+  'InstallSnapshot',
+  'InstallSnapshotResponse',
   'Propose',
 ]
 
