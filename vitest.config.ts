@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 const SLOW = [
   'test/nodes/hostile*.test.ts',
   'test/nodes/catch-up.test.ts',
+  'test/nodes/lost-quorum.test.ts',
   'test/nodes/double-dial.test.ts',
   'test/nodes/bond-walks.test.ts',
   'test/group/double-dial.test.ts',
