@@ -72,9 +72,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'forget the newest entry at a restart',
     file: `${RAFT}/context.ts`,
-    find: 'const entries = input.persisted?.entries ?? []',
-    replace:
-      'const stored = input.persisted?.entries ?? []\n  const entries = stored.length > 3 ? stored.slice(0, -1) : stored',
+    find: 'const log = Log.of(entries, base)',
+    replace: 'const log = Log.of(entries.length > 3 ? entries.slice(0, -1) : entries, base)',
   },
   // elections
   {
@@ -92,9 +91,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'shrink the quorum to the live bonds',
     file: `${RAFT}/candidate.ts`,
-    find: 'export function hasWon({ configuration, election }: RaftContext): boolean {\n  return isWon(configuration, election.votes)',
+    find: 'export function hasWon({ self, configuration, election, writes }: RaftContext): boolean {\n',
     replace:
-      'export function hasWon({ configuration, election, peers, self }: RaftContext): boolean {\n  const voters = configuration.voters.filter((voter) => voter === self || peers.has(voter))\n  return isWon({ ...configuration, voters }, election.votes)',
+      'export function hasWon({ self, configuration: { learners, voters: all }, election, writes, peers }: RaftContext): boolean {\n  const configuration = { learners, voters: all.filter((voter) => voter === self || peers.has(voter)) }\n',
   },
   {
     bug: 'win with half of the votes',
