@@ -60,6 +60,7 @@ export interface GroupDeps {
   readonly store: RaftStore
   readonly seed: () => RandomState
   readonly nonce: () => string
+  readonly inspected: boolean
   readonly entries: Omit<Entries, 'bonded'> & { readonly entryOf: (peer: PeerId) => PeerEntry | undefined }
   readonly accepted: (linkNumber: number) => Link | undefined
   readonly syncWith: (peer: PeerId, addresses: readonly string[]) => Promise<void>
@@ -196,6 +197,7 @@ export class GroupCore {
       apply: (batch) => this.#apply(batch),
       respond: (answer) => this.#respond(answer),
       appended: (write) => this.#appended(write),
+      inspected: deps.inspected,
     })
     const { id: group, self, voters, votersMax, preference, timing, store } = deps
     const persisted = store.persisted ? { persisted: store.persisted } : {}

@@ -8,8 +8,11 @@ import type { ActorRefFrom } from 'xstate'
 import type { Clock } from '../clock.ts'
 import { RAFT_TIMING } from '../limits.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
-import { nextDeadlineMs, raftMachine } from '../machines/raft/machine.ts'
+import { inPlace } from '../machines/raft/in-place.ts'
+import { nextDeadlineMs, type RaftEvent, raftMachine } from '../machines/raft/machine.ts'
+import type { Effect } from '../machines/raft/step.ts'
 import type { RaftStore } from './storage/storage.ts'
+import { withShortcut } from './xstate.ts'
 
 export type RaftActor = ActorRefFrom<typeof raftMachine>
 
@@ -20,6 +23,14 @@ export interface RaftDeps {
   readonly respond: (respond: Respond) => void
   /** Entries were written to this member's log, perhaps over others. */
   readonly appended: (persist: Persist) => void
+  /** An inspector wants to see every step and action, so every event walks the chart. */
+  readonly inspected: boolean
+}
+
+/** What effects need of the actor that they are of. */
+interface Self {
+  getSnapshot(): { readonly status: string }
+  send(event: RaftEvent): void
 }
 
 /** Holds back what must not leave before its write is safe. */
@@ -47,25 +58,46 @@ export class Outbox {
   }
 }
 
-/** The machine, bound. */
-export function raftLogic({ store, transmit, apply, respond, appended }: RaftDeps): typeof raftMachine {
+/** The machine, bound. Past the chart goes what leaves it where it is, unless somebody looks on. */
+export function raftLogic({ store, transmit, apply, respond, appended, inspected }: RaftDeps): typeof raftMachine {
   const outbox = new Outbox(transmit)
-  return raftMachine.provide({
+  const persist = (self: Self, write: Persist) => {
+    appended(write)
+    store.write(write, (error) => {
+      // Every write under way fails with the disk; raft ends at the first.
+      if (self.getSnapshot().status !== 'active') return
+      if (error) return self.send({ type: 'raft.storageFailed' })
+      outbox.safe(write.number)
+      self.send({ type: 'raft.persisted', number: write.number })
+    })
+  }
+  const bound = raftMachine.provide({
     actions: {
-      persist: ({ self }, write: Persist) => {
-        appended(write)
-        store.write(write, (error) => {
-          // Every write under way fails with the disk; raft ends at the first.
-          if (self.getSnapshot().status !== 'active') return
-          if (error) return self.send({ type: 'raft.storageFailed' })
-          outbox.safe(write.number)
-          self.send({ type: 'raft.persisted', number: write.number })
-        })
-      },
+      persist: ({ self }, write: Persist) => persist(self, write),
       send: (_, send: Send) => outbox.send(send),
       apply: (_, batch: Apply) => apply(batch),
       respond: (_, answer: Respond) => respond(answer),
     },
+  })
+  if (inspected) return bound
+  const perform = (self: Self, { type, params }: Effect) => {
+    switch (type) {
+      case 'persist':
+        return persist(self, params)
+      case 'send':
+        return outbox.send(params)
+      case 'apply':
+        return apply(params)
+      case 'respond':
+        return respond(params)
+    }
+  }
+  return withShortcut(bound, ({ value, context }, event, self) => {
+    const step = inPlace(value, context, event)
+    if (step === null) return null
+    const [next, effects] = step
+    for (const effect of effects) perform(self, effect)
+    return next
   })
 }
 
