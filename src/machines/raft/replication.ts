@@ -9,7 +9,7 @@ import { type RaftContext, update, withReads } from './context.ts'
 import type { Batch } from './log.ts'
 import type { AppendEntries, LogIndex } from './messages.ts'
 import { maySend, type Progress, sent } from './progress.ts'
-import { type Effect, type Step, sendTo } from './step.ts'
+import { type Effect, type Step, sendTo, stay } from './step.ts'
 
 /**
  * Why messages go out. `entries`: there may be some to send. `commit`: the commit index moved and every follower should
@@ -33,13 +33,17 @@ export function isReachable({ peers, formation }: RaftContext, peer: PeerId): bo
 
 /** Send each follower what its state and its window allow. */
 export function replicate(context: RaftContext, occasion: Occasion): Step {
-  const progress = new Map(context.progress)
   const outgoing = new Map<number, Outgoing>()
-  for (const [peer, one] of context.progress) {
-    if (isReachable(context, peer)) progress.set(peer, feed(context, peer, one, occasion, outgoing))
+  let progress: Map<PeerId, Progress> | null = null
+  for (const [peer, before] of context.progress) {
+    if (!isReachable(context, peer)) continue
+    const after = feed(context, peer, before, occasion, outgoing)
+    if (after === before) continue
+    progress ??= new Map(context.progress)
+    progress.set(peer, after)
   }
-  if (outgoing.size === 0) return [context, []]
-  return [update(context, { progress }), effectsOf(context, outgoing)]
+  if (outgoing.size === 0) return stay(context)
+  return [progress === null ? context : update(context, { progress }), effectsOf(context, outgoing)]
 }
 
 function feed(
