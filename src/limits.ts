@@ -100,6 +100,24 @@ export interface RaftTiming {
   readonly heartbeatIntervalMs: number
 }
 
+/** When a member takes a snapshot, and what it leaves of the log behind it. Each member may have its own. */
+export const COMPACTION = {
+  /** Applied entries after which one is due; a restart applies so many again. */
+  entriesMax: 10_000,
+  /** Bytes of applied entries after which it is due in any case. */
+  bytesMax: 64 * 1024 * 1024,
+  /** Entries before it that stay, and how many bytes of them, so that a follower that is a little behind needs no snapshot. */
+  trailingMax: 2_000,
+  trailingBytesMax: 16 * 1024 * 1024,
+} as const
+
+export interface Compaction {
+  readonly entriesMax: number
+  readonly bytesMax: number
+  readonly trailingMax: number
+  readonly trailingBytesMax: number
+}
+
 /** Consensus caps. */
 export const RAFT = {
   /** Members that form a group; each decision costs a message to and from every one. */
@@ -110,6 +128,9 @@ export const RAFT = {
   /** Bytes sent to one follower and not yet acknowledged. */
   inFlightBytesMax: 4 * 1024 * 1024,
   inFlightMessagesMax: 64,
+  /** A snapshot travels in pieces of this size, behind all that is prompt, so many of them unanswered at a time. */
+  snapshotChunkBytes: 256 * 1024,
+  snapshotChunksInFlightMax: 4,
   /** Client commands this member holds until they are answered. */
   waitingCommandsMax: 65_536,
   waitingBytesMax: 64 * 1024 * 1024,

@@ -16,7 +16,7 @@ import type { GroupKey } from '../identity/group-key.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
 import { judgeTickets, type TicketValidator } from '../identity/ticket.ts'
-import type { RaftTiming } from '../limits.ts'
+import type { Compaction, RaftTiming } from '../limits.ts'
 import type { TicketInput, TicketVerdict } from '../machines/bond/events.ts'
 import { bondMachine } from '../machines/bond/machine.ts'
 import type { BondHint, GroupEvent } from '../machines/group/events.ts'
@@ -25,7 +25,7 @@ import { createRegistry } from '../machines/group/registry.ts'
 import { isMember } from '../machines/raft/configuration.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
 import { eventOf, type RaftEvent } from '../machines/raft/machine.ts'
-import type { FormationId, LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
+import type { FormationId, LeadershipPreference, LogIndex, RaftMessage } from '../machines/raft/messages.ts'
 import type { RandomState } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { encodeBond } from '../transport/codec.ts'
@@ -34,7 +34,7 @@ import { type Entries, linkLogic } from './bond.ts'
 import { Bond } from './bond-handle.ts'
 import { Client } from './client.ts'
 import { FormingWatch } from './forming-watch.ts'
-import { type RaftActor, raftLogic, Ticker } from './raft.ts'
+import { chunksOf, type RaftActor, raftLogic, Ticker } from './raft.ts'
 import { Reads } from './reads.ts'
 import { Replica } from './replica.ts'
 import { Router } from './router.ts'
@@ -56,6 +56,7 @@ export interface GroupDeps {
   readonly votersMax: number
   readonly preference: LeadershipPreference
   readonly timing: RaftTiming
+  readonly compaction: Compaction
   readonly validators: readonly TicketValidator[]
   readonly store: RaftStore
   readonly seed: () => RandomState
@@ -79,6 +80,11 @@ const OFFLINE: GroupStatus = {
   reverted: 0,
   left: false,
 }
+
+/** What the state machine's actor hears. */
+type MachineEvent =
+  | { readonly type: 'machine.apply'; readonly batch: Apply }
+  | { readonly type: 'machine.restore'; readonly index: LogIndex; readonly chunks: readonly Uint8Array[] }
 
 export type GroupActor = ActorRefFrom<typeof groupMachine>
 
@@ -110,6 +116,7 @@ export class GroupCore {
     this.#router = new Router({
       bonds: this.registry,
       encode: (message) => encodeBond({ type: 'Raft', messages: [message] }),
+      lane: ({ type }) => (type === 'InstallSnapshot' ? 'bulk' : 'prompt'),
       warn,
     })
     this.replica = new Replica({
@@ -130,6 +137,8 @@ export class GroupCore {
       },
     })
     this.logic = this.#bind()
+    const snapshot = deps.store.persisted?.snapshot
+    if (snapshot) this.replica.restore(snapshot.index, chunksOf(deps.store, snapshot))
   }
 
   get actor(): GroupActor {
@@ -198,18 +207,21 @@ export class GroupCore {
       respond: (answer) => this.#respond(answer),
       appended: (write) => this.#appended(write),
       inspected: deps.inspected,
+      takeSnapshot: () => this.#takeSnapshot(),
+      restore: ({ index }, chunks) => this.#restore(index, chunks),
     })
-    const { id: group, self, voters, votersMax, preference, timing, store } = deps
+    const { id: group, self, voters, votersMax, preference, timing, compaction, store } = deps
     const persisted = store.persisted ? { persisted: store.persisted } : {}
-    const wishes = { voters, votersMax, preference, timing }
+    const wishes = { voters, votersMax, preference, timing, compaction }
     const raftInput = { self, ...wishes, seed: deps.seed(), nowMs: deps.clock.now(), ...persisted }
     return groupMachine.provide({
       actors: {
         bond: this.#bondLogic(group),
         raft: withInput(raft, raftInput),
         stateMachine: fromTransition(
-          (_, event: { type: 'machine.apply'; batch: Apply }) => {
-            this.replica.apply(event.batch)
+          (_, event: MachineEvent) => {
+            if (event.type === 'machine.apply') this.replica.apply(event.batch)
+            else this.replica.restore(event.index, event.chunks)
             return { applied: this.replica.applied }
           },
           { applied: 0 },
@@ -269,6 +281,23 @@ export class GroupCore {
   #apply(batch: Apply): void {
     this.#actor?.getSnapshot().children.machine?.send({ type: 'machine.apply', batch })
     this.reads.advanced()
+  }
+
+  /** A state machine that gives none is a person's business; its group goes on, and its log grows. */
+  #takeSnapshot(): readonly Uint8Array[] | null {
+    try {
+      return this.replica.snapshot()
+    } catch (error) {
+      this.deps.warn('SnapshotFailed', traceOf(error))
+      return null
+    }
+  }
+
+  /** Whatever of this member's own commands stood in what the snapshot is of is offered again, and answered from its session. */
+  #restore(index: LogIndex, chunks: readonly Uint8Array[]): void {
+    this.#actor?.getSnapshot().children.machine?.send({ type: 'machine.restore', index, chunks })
+    this.reads.advanced()
+    this.client.leaderChanged()
   }
 
   #appended({ from, entries }: Persist): void {

@@ -124,7 +124,7 @@ const bondView = (context: BondContext) => {
 }
 
 const raftView = (context: RaftContext) => {
-  const { self, term, leader, votedFor, formation, log, commitIndex, appliedIndex, configuration, peers } = context
+  const { self, term, leader, votedFor, formation, log, commitIndex, snapshots, configuration, peers } = context
   const followers = [...context.progress].map(([peer, { state, match }]) => [peer, { state, match }] as const)
   return {
     self,
@@ -134,7 +134,7 @@ const raftView = (context: RaftContext) => {
     formation: formation.status,
     lastIndex: log.lastIndex,
     commitIndex,
-    appliedIndex,
+    snapshotIndex: snapshots.saved?.index ?? 0,
     voters: configuration.voters,
     learners: configuration.learners,
     bonded: [...peers.keys()],

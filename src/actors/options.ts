@@ -9,7 +9,7 @@ import { digest, type NetworkId } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import { Identity } from '../identity/keys.ts'
 import type { Ticket, TicketValidator } from '../identity/ticket.ts'
-import { IDENTITY, RAFT, RAFT_TIMING, type RaftTiming } from '../limits.ts'
+import { COMPACTION, type Compaction, IDENTITY, RAFT, RAFT_TIMING, type RaftTiming } from '../limits.ts'
 import type { LeadershipPreference } from '../machines/raft/messages.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -64,6 +64,8 @@ export interface JoinOptions<M extends AnyStateMachine> {
   readonly validators?: readonly TicketValidator[]
   /** All members must have the same; part of the group id. */
   readonly timing?: Partial<RaftTiming>
+  /** When this member takes snapshots and drops what they stand for from its log. Default: `COMPACTION`. */
+  readonly compaction?: Partial<Compaction>
 }
 
 const PREFERENCES: readonly LeadershipPreference[] = ['normal', 'reluctant', 'observer']
@@ -165,6 +167,15 @@ function checkedTiming(timing: Partial<RaftTiming> | undefined): RaftTiming {
   return checked
 }
 
+function checkedCompaction(compaction: Partial<Compaction> | undefined): Compaction {
+  const { entriesMax, bytesMax, trailingMax, trailingBytesMax } = { ...COMPACTION, ...compaction }
+  for (const [name, value] of Object.entries({ entriesMax, bytesMax, trailingMax, trailingBytesMax })) {
+    const least = name.startsWith('trailing') ? 0 : 1
+    if (!Number.isSafeInteger(value) || value < least) refuse(`compaction.${name}: a whole number from ${least} on.`)
+  }
+  return { entriesMax, bytesMax, trailingMax, trailingBytesMax }
+}
+
 /** Every default filled in; throws `InvalidOption`. */
 export function checkedJoinOptions<M extends AnyStateMachine>(options: JoinOptions<M>) {
   if (!isObject(options)) refuse('Give an object of options.')
@@ -180,7 +191,9 @@ export function checkedJoinOptions<M extends AnyStateMachine>(options: JoinOptio
     refuse(`votersMax: a whole number from 1 to ${RAFT.votersMax}.`)
   if (!PREFERENCES.includes(preference)) refuse(`preference: one of ${PREFERENCES.join(', ')}.`)
   checkList('validators', validators, IDENTITY.ticketsMax, isValidator, 'ticket validator')
-  return { key, machine, voters, votersMax, preference, validators, timing: checkedTiming(options.timing) }
+  const { timing, compaction } = options
+  const wishes = { voters, votersMax, preference, validators }
+  return { key, machine, ...wishes, timing: checkedTiming(timing), compaction: checkedCompaction(compaction) }
 }
 
 function systemRandom(): number {

@@ -7,11 +7,12 @@
  */
 import { assert } from '../errors.ts'
 import type { Apply } from '../machines/raft/effects.ts'
-import type { CommandEntry, Entry } from '../machines/raft/messages.ts'
+import type { CommandEntry, Entry, LogIndex } from '../machines/raft/messages.ts'
 import { SessionTable } from '../machines/raft/session.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { decodeValue } from '../transport/codec.ts'
 import type { Outcome } from './client.ts'
+import { decodeState, encodeState } from './snapshot-format.ts'
 
 export interface ReplicaDeps {
   readonly machine: AnyStateMachine
@@ -40,6 +41,21 @@ export class Replica {
   apply({ from, entries }: Apply): void {
     assert(from === this.#applied + 1, `Entry ${from} was to be applied after ${this.#applied}.`)
     for (const entry of entries) this.#applyOne(entry, ++this.#applied)
+  }
+
+  /** All of it, after what was applied so far, in chunks (Raft §7). Throws what the state machine throws. */
+  snapshot(): Uint8Array[] {
+    return encodeState({ sessions: this.#sessions.kept(), machine: this.#deps.machine.snapshot() })
+  }
+
+  /** Becomes what another replica, or this one before, was at `index`. */
+  restore(index: LogIndex, chunks: readonly Uint8Array[]): void {
+    assert(index >= this.#applied, `The snapshot at ${index} would take back what was applied up to ${this.#applied}.`)
+    const { sessions, machine } = decodeState(chunks)
+    this.#sessions.restore(sessions)
+    this.#deps.machine.restore(machine)
+    this.#applied = index
+    for (const { id, nonce } of sessions.sessions) this.#deps.onSession(nonce, id)
   }
 
   #applyOne(entry: Entry, index: number): void {

@@ -5,15 +5,17 @@
 import type { ErrorCode } from '../errors.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { ReadonlyRegistry } from '../machines/group/registry.ts'
+import type { Lane } from '../transport/transport.ts'
 
 /** What the router needs of a bond: takes encoded bytes, and says whether it could queue them. */
 export interface Carrier {
-  send(bytes: Uint8Array): boolean
+  send(bytes: Uint8Array, lane: Lane): boolean
 }
 
 export interface RouterDeps<Message> {
   readonly bonds: ReadonlyRegistry<Carrier>
   readonly encode: (message: Message) => Uint8Array
+  readonly lane: (message: Message) => Lane
   readonly warn: (code: ErrorCode, detail: string) => void
 }
 
@@ -28,20 +30,20 @@ export class Router<Message> {
 
   /** To each of `to` that there is a bond with, by default to all. Returns whom it reached. */
   broadcast(message: Message, to?: readonly PeerId[]): PeerId[] {
-    const { bonds, encode } = this.#deps
+    const { bonds, encode, lane } = this.#deps
     const bonded = (to ?? [...bonds].map(([peer]) => peer)).filter((peer) => bonds.has(peer))
     if (bonded.length === 0) return []
     const bytes = encode(message)
-    return bonded.filter((peer) => bonds.get(peer)?.send(bytes))
+    return bonded.filter((peer) => bonds.get(peer)?.send(bytes, lane(message)))
   }
 
   /** To one peer. Whether it is on its way; without a bond it is dropped, and a warning says so, once for each lost bond. */
   sendTo(peer: PeerId, message: Message): boolean {
-    const { bonds, encode, warn } = this.#deps
+    const { bonds, encode, lane, warn } = this.#deps
     const bond = bonds.get(peer)
     if (bond) {
       this.#warned.delete(peer)
-      return bond.send(encode(message))
+      return bond.send(encode(message), lane(message))
     }
     if (!this.#warned.has(peer))
       warn('LinkClosed', `A message to ${peer.slice(0, 10)} was dropped: there is no bond with it.`)

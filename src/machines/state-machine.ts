@@ -14,11 +14,15 @@ export interface StateMachine<Command = unknown, Result = unknown, Query = unkno
   /** With `version` part of the group id: members with another state machine are in another group. */
   readonly id: string
   readonly version: number
-  /** A throw is this command's own error result on every member alike; it never stops the group. */
+  /**
+   * A throw is this command's own error result on every member alike; it never stops the group. The result is kept until its caller
+   * has it, also in snapshots; one that is no application value (README) is handed to a caller, but lost in a snapshot.
+   */
   apply(command: Command, context: ApplyContext): Result
   query(query: Query): Answer
-  /** The whole state, in chunks of at most 1 MiB or so. */
+  /** The whole state now, in chunks of at most 1 MiB or so; taken at once, before anything else is applied. */
   snapshot(): Iterable<Uint8Array>
+  /** Replaces the whole state by that of which `snapshot` gave these chunks, here or on another member. They may be read once. */
   restore(chunks: Iterable<Uint8Array>): void
 }
 

@@ -6,7 +6,12 @@ import type { PeerId } from '../identity/keys.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
 import type { Platter } from './simulated-disk.ts'
 
-export function isOnDisk({ hardState, entries }: Platter, self: PeerId, to: PeerId, message: RaftMessage): boolean {
+export function isOnDisk(
+  { hardState, base, entries, receiving }: Platter,
+  self: PeerId,
+  to: PeerId,
+  message: RaftMessage,
+): boolean {
   const term = hardState?.term ?? 0
   const votedFor = hardState?.votedFor ?? null
   const formation = hardState?.formation
@@ -14,10 +19,13 @@ export function isOnDisk({ hardState, entries }: Platter, self: PeerId, to: Peer
   switch (message.type) {
     case 'AppendEntries':
     case 'AppendEntriesRejection':
+    case 'InstallSnapshot':
     case 'TimeoutNow':
       return term >= message.term
     case 'AppendEntriesResponse':
-      return term > message.term || (term === message.term && entries.length >= message.matchIndex)
+      return term > message.term || (term === message.term && base.index + entries.length >= message.matchIndex)
+    case 'InstallSnapshotResponse':
+      return term >= message.term && (message.next === 0 || (receiving?.chunks.length ?? 0) >= message.next)
     case 'RequestVote':
       return term > message.term || (term === message.term && votedFor === self)
     case 'RequestVoteResponse':

@@ -9,20 +9,17 @@
  * nothing more is written until the process starts again.
  */
 
-import type { Persisted, RaftStore, Storage } from '../actors/storage/storage.ts'
+import { chunkOf, type Kept, keep, keepOwn, nothingKept, persistedOf } from '../actors/storage/kept.ts'
+import type { Done, Persisted, RaftStore, Storage } from '../actors/storage/storage.ts'
 import type { Clock } from '../clock.ts'
 import { TesseraError } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
-import type { HardState, Persist } from '../machines/raft/effects.ts'
-import type { Entry } from '../machines/raft/messages.ts'
+import type { Persist } from '../machines/raft/effects.ts'
+import type { LogIndex, Snapshot } from '../machines/raft/messages.ts'
 import type { Chance, Range } from './chance.ts'
 
 /** What a disk holds for sure, for one group. */
-export interface Platter {
-  hardState: HardState | null
-  /** From index 1 on. */
-  readonly entries: Entry[]
-}
+export type Platter = Readonly<Kept>
 
 /** How this disk behaves now. */
 export interface DiskWeather {
@@ -38,7 +35,7 @@ export class SimulatedDisk {
   readonly weather: DiskWeather
   readonly #calm: DiskWeather
   readonly #chance: Chance
-  readonly #platters = new Map<GroupId, Platter>()
+  readonly #platters = new Map<GroupId, Kept>()
   #stores: SimulatedStore[] = []
   /** Writes that a crash took. */
   lost = 0
@@ -61,8 +58,8 @@ export class SimulatedDisk {
     }
   }
 
-  platter(group: GroupId): Platter {
-    const platter = this.#platters.get(group) ?? { hardState: null, entries: [] }
+  platter(group: GroupId): Kept {
+    const platter = this.#platters.get(group) ?? nothingKept()
     this.#platters.set(group, platter)
     return platter
   }
@@ -79,30 +76,48 @@ export class SimulatedDisk {
   }
 }
 
+/** A write as the disk sees it. */
+interface Waiting {
+  readonly apply: (platter: Kept) => void
+  readonly voted: boolean
+  readonly done: Done
+}
+
 class SimulatedStore implements RaftStore {
   readonly persisted: Persisted | null
-  readonly #platter: Platter
+  readonly #platter: Kept
   readonly #clock: Clock
   readonly #weather: DiskWeather
   readonly #chance: Chance
-  readonly #waiting: { readonly write: Persist; readonly done: (error: unknown) => void }[] = []
+  readonly #waiting: Waiting[] = []
   #syncing = false
   #failure: TesseraError | null = null
   #closed = false
 
-  constructor(platter: Platter, clock: Clock, weather: DiskWeather, chance: Chance) {
+  constructor(platter: Kept, clock: Clock, weather: DiskWeather, chance: Chance) {
     this.#platter = platter
     this.#clock = clock
     this.#weather = weather
     this.#chance = chance
-    const { hardState, entries } = platter
-    this.persisted = hardState ? { hardState, entries: [...entries] } : null
+    this.persisted = persistedOf(platter)
   }
 
-  write(write: Persist, done: (error: unknown) => void): void {
-    if (this.#takesCrash('write', [{ write }]) || this.#closed) return
+  write(write: Persist, done: Done): void {
+    this.#wait({ apply: (platter) => keep(platter, write), voted: Boolean(write.hardState?.votedFor), done })
+  }
+
+  save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void {
+    this.#wait({ apply: (platter) => keepOwn(platter, snapshot, chunks), voted: false, done })
+  }
+
+  chunk(index: LogIndex, at: number): Uint8Array | null {
+    return chunkOf(this.#platter, index, at)
+  }
+
+  #wait(waiting: Waiting): void {
+    if (this.#takesCrash('write', [waiting]) || this.#closed) return
     if (this.#weather.full) this.#fail('The disk is full.')
-    this.#waiting.push({ write, done })
+    this.#waiting.push(waiting)
     this.#syncSoon()
   }
 
@@ -114,7 +129,7 @@ class SimulatedStore implements RaftStore {
   crash(chance: Chance): number {
     this.#closed = true
     const kept = chance.below(this.#waiting.length + 1)
-    for (const { write } of this.#waiting.slice(0, kept)) this.#apply(write)
+    for (const { apply } of this.#waiting.slice(0, kept)) apply(this.#platter)
     return this.#waiting.length - kept
   }
 
@@ -137,7 +152,7 @@ class SimulatedStore implements RaftStore {
     }
     const count = this.#chance.flip(0.5) ? this.#waiting.length : 1 + this.#chance.below(this.#waiting.length)
     const synced = this.#waiting.splice(0, count)
-    for (const { write } of synced) this.#apply(write)
+    for (const { apply } of synced) apply(this.#platter)
     if (this.#takesCrash('synced', synced)) return
     for (const { done } of synced) done(null)
     if (this.#waiting.length > 0) this.#syncSoon()
@@ -147,19 +162,12 @@ class SimulatedStore implements RaftStore {
     this.#failure ??= new TesseraError('StorageFailed', { detail })
   }
 
-  #takesCrash(moment: 'write' | 'synced', writes: readonly { readonly write: Persist }[]): boolean {
+  #takesCrash(moment: 'write' | 'synced', writes: readonly Waiting[]): boolean {
     const { crashAt } = this.#weather
     if (crashAt?.moment !== moment) return false
-    if (crashAt.vote && !writes.some(({ write }) => write.hardState?.votedFor)) return false
+    if (crashAt.vote && !writes.some(({ voted }) => voted)) return false
     this.#weather.crashAt = null
     crashAt.crash()
     return true
-  }
-
-  #apply({ hardState, from, entries: written }: Persist): void {
-    const { entries } = this.#platter
-    if (hardState) this.#platter.hardState = hardState
-    entries.length = Math.min(entries.length, from - 1)
-    for (const entry of written) entries.push(entry)
   }
 }

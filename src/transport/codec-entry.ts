@@ -1,11 +1,19 @@
 /**
- * Entries of the log and proposals for it, on the wire and in storage: `[kind, ...]`. The one place of the codec that is
- * written out by hand, because hundreds of entries come in one message.
+ * Entries of the log, proposals for it, and what stands for its beginning, on the wire and in storage. Entries and proposals are
+ * `[kind, ...]`: the one place of the codec that is written out by hand, because hundreds of them come in one message.
  */
 import Type, { type Static } from 'typebox'
 import type { PeerId } from '../identity/keys.ts'
 import { DISCOVERY, RAFT } from '../limits.ts'
-import type { Configuration, Entry, Proposal, Term } from '../machines/raft/messages.ts'
+import type {
+  Configuration,
+  ConfigurationAt,
+  Entry,
+  LogIndex,
+  Proposal,
+  Snapshot,
+  Term,
+} from '../machines/raft/messages.ts'
 import { readMessage } from './cbor.ts'
 import type { Writer } from './cbor-writer.ts'
 import {
@@ -17,6 +25,7 @@ import {
   list,
   record,
   refuse,
+  uint,
   uintSchema,
   written,
 } from './wire-fields.ts'
@@ -101,6 +110,17 @@ function readProposal(wire: Static<typeof proposalSchema>): Proposal {
   const [, session, sequence, acknowledged, command] = wire
   return { kind: 'command', session, sequence, acknowledged, command }
 }
+
+/** What a snapshot says of itself, in messages and in storage. */
+export const snapshot: Field<Snapshot> = record<Snapshot>({
+  index: uint<LogIndex>(),
+  term: uint<Term>(),
+  configuration: record<ConfigurationAt>({ index: uint<LogIndex>(), configuration }),
+  founders: peers,
+  chunks: uint(),
+  bytes: uint(),
+  checksum: hex(32),
+})
 
 export const entry: Field<Entry> = field(entrySchema, writeEntry, readEntry)
 export const proposal: Field<Proposal> = field(proposalSchema, writeProposal, readProposal)

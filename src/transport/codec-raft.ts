@@ -10,6 +10,8 @@ import type {
   FormationAnswer,
   FormationId,
   FormationProposal,
+  InstallSnapshot,
+  InstallSnapshotResponse,
   Introduce,
   LeadershipPreference,
   PreVote,
@@ -22,8 +24,8 @@ import type {
   RequestVoteResponse,
   TimeoutNow,
 } from '../machines/raft/messages.ts'
-import { entry, peers, proposal } from './codec-entry.ts'
-import { boolean, family, hex, list, message, nullable, oneOf, uint } from './wire-fields.ts'
+import { entry, peers, proposal, snapshot } from './codec-entry.ts'
+import { boolean, bytes, family, hex, list, message, nullable, oneOf, uint } from './wire-fields.ts'
 
 const formation = hex<FormationId>(16)
 
@@ -68,4 +70,15 @@ export const raftMessages = family<RaftMessage>('Raft message', {
   }),
   FormationProposal: message<FormationProposal>(44, 'FormationProposal', { formation, voters: peers }),
   FormationAnswer: message<FormationAnswer>(45, 'FormationAnswer', { formation, voters: peers, accepted: boolean() }),
+  InstallSnapshot: message<InstallSnapshot>(46, 'InstallSnapshot', {
+    term: uint(),
+    snapshot,
+    chunk: uint(),
+    data: bytes(0, RAFT.snapshotChunkBytes),
+  }),
+  InstallSnapshotResponse: message<InstallSnapshotResponse>(47, 'InstallSnapshotResponse', {
+    term: uint(),
+    index: uint(),
+    next: uint(),
+  }),
 })

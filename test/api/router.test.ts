@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Carrier, Router } from '../../src/actors/router.ts'
 import type { PeerId } from '../../src/index.ts'
 import { createRegistry } from '../../src/machines/group/registry.ts'
+import type { Lane } from '../../src/transport/transport.ts'
 
 const [A, B, C, D] = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(64)) as [PeerId, PeerId, PeerId, PeerId]
 
@@ -10,12 +11,14 @@ const [A, B, C, D] = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(64)) as [P
 function rig() {
   const sent: [PeerId, Uint8Array][] = []
   const encoded: string[] = []
+  const lanes: Lane[] = []
   const warnings: string[] = []
   const bonds = createRegistry<Carrier>()
   for (const peer of [C, A, B]) {
     bonds.set(peer, {
-      send: (bytes) => {
+      send: (bytes, lane) => {
         sent.push([peer, bytes])
+        lanes.push(lane)
         return peer !== C
       },
     })
@@ -26,9 +29,10 @@ function rig() {
       encoded.push(message)
       return new TextEncoder().encode(message)
     },
+    lane: (message) => (message.startsWith('bulk') ? 'bulk' : 'prompt'),
     warn: (code, detail) => warnings.push(`${code} ${detail}`),
   })
-  return { router, sent, encoded, warnings, bonds }
+  return { router, sent, lanes, encoded, warnings, bonds }
 }
 
 describe('broadcast', () => {
@@ -70,6 +74,14 @@ describe('sendTo', () => {
     expect([router.sendTo(A, 'hello'), router.sendTo(C, 'hello')]).toEqual([true, false])
     expect(sent.map(([peer]) => peer)).toEqual([A, C])
     expect(warnings).toEqual([])
+  })
+
+  it('lets what is bulk go behind what is prompt, to one or to all', () => {
+    const { router, lanes } = rig()
+    router.sendTo(A, 'bulk 1')
+    router.sendTo(A, 'hello')
+    router.broadcast('bulk 2', [A, B])
+    expect(lanes).toEqual(['bulk', 'prompt', 'bulk', 'bulk'])
   })
 
   it('without a bond warns and drops', () => {

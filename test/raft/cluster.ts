@@ -4,12 +4,21 @@
  * write it waits for is on disk.
  */
 import { type Actor, createActor } from 'xstate'
+import { chunkOf, type Kept, keep, keepOwn, nothingKept, persistedOf } from '../../src/actors/storage/kept.ts'
+import { FORGOTTEN } from '../../src/actors/storage/storage.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
-import { RAFT_TIMING, type RaftTiming } from '../../src/limits.ts'
-import type { Formation, Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
+import { COMPACTION, type Compaction, RAFT_TIMING, type RaftTiming } from '../../src/limits.ts'
+import type { Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
 import { eventOf } from '../../src/machines/raft/events.ts'
 import { nextDeadlineMs, type RaftContext, raftMachine } from '../../src/machines/raft/machine.ts'
-import type { Entry, LeadershipPreference, Proposal, RaftMessage } from '../../src/machines/raft/messages.ts'
+import type {
+  Entry,
+  LeadershipPreference,
+  Proposal,
+  RaftMessage,
+  Snapshot,
+  SnapshotPoint,
+} from '../../src/machines/raft/messages.ts'
 import { nextUint32, type RandomState, randomFrom } from '../../src/machines/random.ts'
 
 export type Name = string
@@ -17,7 +26,6 @@ export type Role = 'unformed' | 'follower' | 'preCandidate' | 'candidate' | 'lea
 
 export const peerId = (name: Name): PeerId => name.padEnd(64, '0') as PeerId
 export const nameOf = (peer: PeerId): Name => peer.replace(/0+$/, '')
-const NO_FORMATION: Formation = { status: 'none', id: null, voters: [], refused: [] }
 
 export interface ClusterOptions {
   readonly voters?: number
@@ -27,15 +35,14 @@ export interface ClusterOptions {
   readonly timing?: RaftTiming
   /** False: writes wait until `flush` is called. */
   readonly disk?: boolean
+  readonly compaction?: Partial<Compaction>
 }
 
-/** What a node's disk holds. */
-interface Disk {
-  hardState: { term: number; votedFor: PeerId | null; formation: Formation }
-  entries: Entry[]
-  durable: number
-  written: boolean
-}
+/** What is under way to a node's disk: a numbered write, or a snapshot of its own. */
+type Write = Persist | { readonly snapshot: Snapshot; readonly chunks: readonly Uint8Array[] }
+
+/** So many to a snapshot, so that one can be half there. */
+const CHUNKS = 3
 
 export class Node {
   readonly name: Name
@@ -43,14 +50,11 @@ export class Node {
   readonly applied: Entry[] = []
   readonly responses: Respond[] = []
   readonly sent: { to: Name; message: RaftMessage }[] = []
-  readonly disk: Disk = {
-    hardState: { term: 0, votedFor: null, formation: NO_FORMATION },
-    entries: [],
-    durable: 0,
-    written: false,
-  }
+  readonly disk: Kept = nothingKept()
+  /** The newest write that is on disk. */
+  durable = 0
   /** Writes that are not on disk yet, and sends that wait for them. */
-  readonly writes: Persist[] = []
+  readonly writes: Write[] = []
   readonly held: Send[] = []
   actor!: Actor<typeof raftMachine>
   autoFlush = true
@@ -98,7 +102,7 @@ export class Cluster {
 
   constructor(names: readonly Name[], options: ClusterOptions = {}) {
     const { voters = names.length, votersMax = voters, seed = 1, timing = RAFT_TIMING, disk = true } = options
-    this.#options = { voters, votersMax, seed, timing, disk }
+    this.#options = { voters, votersMax, seed, timing, disk, compaction: options.compaction ?? {} }
     this.#random = randomFrom([seed, 2, 3, 4])
     for (const name of names) this.add(name)
   }
@@ -115,13 +119,25 @@ export class Cluster {
   }
 
   #start(node: Node, voters: number): void {
-    const persisted = node.disk.written === false ? {} : { persisted: structuredClone(persistedOf(node)) }
+    const held = persistedOf(node.disk)
+    const persisted = held === null ? {} : { persisted: structuredClone(held) }
+    if (held?.snapshot) this.#restore(node, held.snapshot)
     const machine = raftMachine.provide({
       actions: {
         persist: (_, write) => this.#persist(node, write),
         send: (_, send) => this.#send(node, send),
         apply: (_, { entries }) => void node.applied.push(...entries),
         respond: (_, response) => void node.responses.push(response),
+        takeSnapshot: (_, point) => this.#takeSnapshot(node, point),
+        sendChunk: (_, { to, term, snapshot, chunk, after }) => {
+          const data = chunkOf(node.disk, snapshot.index, chunk)
+          if (data)
+            this.#send(node, { to: [to], message: { type: 'InstallSnapshot', term, snapshot, chunk, data }, after })
+        },
+        restore: (_, { snapshot }) => {
+          this.installed++
+          this.#restore(node, snapshot)
+        },
       },
     })
     const input = {
@@ -130,6 +146,7 @@ export class Cluster {
       votersMax: this.#options.votersMax,
       preference: node.preference,
       timing: this.#options.timing,
+      compaction: { ...COMPACTION, ...this.#options.compaction },
       seed: [this.#options.seed, node.name.charCodeAt(0), node.name.length, this.#starts++] as const,
       nowMs: this.nowMs,
       ...persisted,
@@ -140,6 +157,8 @@ export class Cluster {
   }
 
   readonly errors: unknown[] = []
+  /** How many snapshots came over the network and became a member's own. */
+  installed = 0
   #starts = 0
 
   /** A process that died comes back with what was on its disk. */
@@ -149,7 +168,7 @@ export class Cluster {
     node.applied.length = 0
     node.writes.length = 0
     node.held.length = 0
-    node.disk.durable = 0
+    node.durable = 0
     this.#start(node, voters)
     for (const other of this.alive) if (other !== node) this.#bond(name, other.name)
     return node
@@ -197,19 +216,50 @@ export class Cluster {
     const node = this.get(name)
     if (!node.alive) return
     for (const write of node.writes.splice(0, count)) {
-      node.disk.entries.splice(write.from - 1, Number.POSITIVE_INFINITY, ...write.entries)
-      if (write.hardState !== null) node.disk.hardState = write.hardState
-      node.disk.durable = write.number
-      node.disk.written = true
+      if ('chunks' in write) {
+        keepOwn(node.disk, write.snapshot, write.chunks)
+        node.actor.send({ type: 'raft.snapshotSaved', snapshot: write.snapshot })
+        continue
+      }
+      keep(node.disk, write)
+      node.durable = write.number
       node.actor.send({ type: 'raft.persisted', number: write.number })
+      const { snapshot: part } = write
+      if (part?.kind !== 'chunk' || part.chunk < CHUNKS - 1) continue
+      for (const send of node.held.splice(0)) this.#send(node, send)
+      node.actor.send({ type: 'raft.snapshotReceived', index: part.snapshot.index, intact: this.intact(name) })
     }
     for (const send of node.held.splice(0)) this.#send(node, send)
+  }
+
+  /** What came over the network as a snapshot is what was sent; a test may say otherwise. */
+  intact: (name: Name) => boolean = () => true
+
+  /** What was applied, by the checksum of the snapshot that stands for it. Its chunks hold nothing but that, in pieces. */
+  readonly #snapshots = new Map<string, readonly Entry[]>()
+
+  #takeSnapshot(node: Node, point: SnapshotPoint): void {
+    const checksum = `${point.index}:${point.term}:${node.name}`
+    this.#snapshots.set(checksum, [...node.applied])
+    const chunks = Array.from({ length: CHUNKS }, (_, at) => new TextEncoder().encode(`${checksum} ${at}`))
+    const bytes = chunks.reduce((sum, { length }) => sum + length, 0)
+    node.writes.push({ snapshot: { ...point, chunks: CHUNKS, bytes, checksum }, chunks })
+    if (node.autoFlush) this.flush(node.name)
+  }
+
+  #restore(node: Node, { checksum, index }: Snapshot): void {
+    const applied = this.#snapshots.get(checksum) ?? []
+    for (let at = 0; at < CHUNKS; at++) {
+      const chunk = new TextDecoder().decode(chunkOf(node.disk, index, at) ?? undefined)
+      if (chunk !== `${checksum} ${at}`) throw new Error(`${node.name} restores chunk ${at} from '${chunk}'`)
+    }
+    node.applied.splice(0, Number.POSITIVE_INFINITY, ...applied)
   }
 
   // network
 
   #send(node: Node, send: Send): void {
-    if (send.after > node.disk.durable) return void node.held.push(send)
+    if (send.after > node.durable) return void node.held.push(send)
     for (const to of send.to) {
       assertOnDisk(node, to, send.message)
       node.sent.push({ to: nameOf(to), message: send.message })
@@ -351,15 +401,20 @@ export class Cluster {
 
 /** Figure 2, persistent state, asked of the disk itself: whatever a message says of its sender must be on it. */
 function assertOnDisk({ name, peer, disk }: Node, to: PeerId, message: RaftMessage): void {
-  const { term, votedFor, formation } = disk.hardState
+  const { term, votedFor, formation } = disk.hardState ?? FORGOTTEN
   const holds = ((): boolean => {
     switch (message.type) {
       case 'AppendEntries':
       case 'AppendEntriesRejection':
+      case 'InstallSnapshot':
       case 'TimeoutNow':
         return term >= message.term
       case 'AppendEntriesResponse':
-        return term > message.term || (term === message.term && disk.entries.length >= message.matchIndex)
+        return (
+          term > message.term || (term === message.term && disk.base.index + disk.entries.length >= message.matchIndex)
+        )
+      case 'InstallSnapshotResponse':
+        return term >= message.term && (message.next === 0 || (disk.receiving?.chunks.length ?? 0) >= message.next)
       case 'RequestVote':
         return term > message.term || (term === message.term && votedFor === peer)
       case 'RequestVoteResponse':
@@ -384,11 +439,6 @@ function assertOnDisk({ name, peer, disk }: Node, to: PeerId, message: RaftMessa
   })()
   if (!holds) throw new Error(`${name} tells before it is on disk: ${JSON.stringify({ message, disk })}`)
 }
-
-function persistedOf({ disk }: Node) {
-  return { hardState: disk.hardState as RaftContextHardState, entries: disk.entries }
-}
-type RaftContextHardState = NonNullable<Persist['hardState']>
 
 const link = (from: Name, to: Name): string => `${from}>${to}`
 const pair = (a: Name, b: Name): string => [a, b].sort().join('-')

@@ -229,7 +229,7 @@ function noteGroups(cluster: Cluster, groups: Map<string, string>): void {
   for (const { disk, name } of cluster.nodes.values()) {
     const [first] = disk.entries
     if (first?.kind !== 'configuration') continue
-    const { id: formation } = disk.hardState.formation
+    const { id: formation } = disk.hardState!.formation
     const voters = first.configuration.voters.join()
     if ((groups.get(formation!) ?? voters) !== voters) throw new Error(`${name} formed ${formation} with other voters`)
     groups.set(formation!, voters)

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { transition } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
+import { BEGINNING } from '../../src/actors/storage/storage.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
 import { RAFT_TIMING } from '../../src/limits.ts'
 import { eventOf, type RaftEvent } from '../../src/machines/raft/events.ts'
@@ -38,7 +39,10 @@ const restarted: RaftInput = {
   ...fresh,
   persisted: {
     hardState: { term: 1 as Term, votedFor: null, formation: { status: 'formed', id: GROUP, voters: [], refused: [] } },
+    base: BEGINNING,
     entries: [first],
+    snapshot: null,
+    receiving: null,
   },
 }
 

@@ -1,7 +1,8 @@
 /** One member whose peers are played by the test: what it hears is said by hand, what it does is recorded. */
 import { type Actor, createActor } from 'xstate'
-import { RAFT_TIMING } from '../../src/limits.ts'
-import type { Apply, Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
+import { BEGINNING } from '../../src/actors/storage/storage.ts'
+import { COMPACTION, type Compaction, RAFT_TIMING } from '../../src/limits.ts'
+import type { Apply, Persist, Persisted, Respond, Send } from '../../src/machines/raft/effects.ts'
 import { eventOf } from '../../src/machines/raft/events.ts'
 import { type RaftContext, type RaftInput, raftMachine } from '../../src/machines/raft/machine.ts'
 import type {
@@ -36,6 +37,9 @@ export interface RigOptions {
   /** Voters the group may grow to; default: as many as there are. */
   readonly votersMax?: number
   readonly preference?: LeadershipPreference
+  readonly compaction?: Partial<Compaction>
+  /** What else was on disk. */
+  readonly persisted?: Partial<Persisted>
 }
 
 /** An entry that shows where it stands. */
@@ -74,6 +78,9 @@ export class Rig {
         send: (_, params: Send) => note({ type: 'send', params }),
         apply: (_, params: Apply) => note({ type: 'apply', params }),
         respond: (_, params: Respond) => note({ type: 'respond', params }),
+        takeSnapshot: (_, params) => note({ type: 'takeSnapshot', params }),
+        sendChunk: (_, params) => note({ type: 'sendChunk', params }),
+        restore: (_, params) => note({ type: 'restore', params }),
       },
     })
     const input: RaftInput = {
@@ -82,6 +89,7 @@ export class Rig {
       votersMax: options.votersMax ?? voters.length,
       preference: options.preference ?? 'normal',
       timing: RAFT_TIMING,
+      compaction: { ...COMPACTION, ...options.compaction },
       seed: [1, 2, 3, 4],
       nowMs: this.nowMs,
       persisted: {
@@ -90,7 +98,11 @@ export class Rig {
           votedFor: options.votedFor ? peerId(options.votedFor) : null,
           formation: { status: 'formed', id: GROUP, voters: [], refused: [] },
         },
+        base: BEGINNING,
         entries,
+        snapshot: null,
+        receiving: null,
+        ...options.persisted,
       },
     }
     this.#actor = createActor(machine, { input })

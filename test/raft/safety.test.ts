@@ -35,12 +35,26 @@ const moved: typeof named = fc.oneof(
 /** A counterexample prints as what was done. */
 const printed = (one: { label: string; run: Step }) => ({ ...one, [fc.toStringMethod]: () => one.label })
 const GROUPS = [
-  { group: 'five voters', options: { voters: 5, votersMax: 5 }, step: named.map(printed), changesMin: 0 },
+  {
+    group: 'five voters',
+    options: { voters: 5, votersMax: 5 },
+    step: named.map(printed),
+    changesMin: 0,
+    installsMin: 0,
+  },
   {
     group: 'three voters and two who may become such',
     options: { voters: 3, votersMax: 5 },
     step: moved.map(printed),
     changesMin: 1,
+    installsMin: 0,
+  },
+  {
+    group: 'members that compact their logs again and again',
+    options: { voters: 3, votersMax: 5, compaction: { entriesMax: 3, trailingMax: 1 } },
+    step: moved.map(printed),
+    changesMin: 1,
+    installsMin: 0.5,
   },
 ]
 
@@ -127,10 +141,11 @@ function handOver(from: string) {
   return { label: `transfer from ${from}`, run }
 }
 
-describe.each(GROUPS)('Raft figure 3 with $group', ({ options, step, changesMin }) => {
+describe.each(GROUPS)('Raft figure 3 with $group', ({ options, step, changesMin, installsMin }) => {
   it('holds after every step of any schedule, on disks that lag', () => {
     let committed = 0
     let changes = 0
+    let installs = 0
     const schedule = fc.array(step, { minLength: 60, maxLength: 160, size: 'max' })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), schedule, (seed, steps) => {
@@ -144,12 +159,14 @@ describe.each(GROUPS)('Raft figure 3 with $group', ({ options, step, changesMin 
         })
         committed += checker.committed
         changes += checker.changes
+        installs += cluster.installed
       }),
       { numRuns: RUNS },
     )
     // A run in which nothing is ever committed proves little.
     expect(committed).toBeGreaterThan(RUNS * 3)
     expect(changes).toBeGreaterThanOrEqual(RUNS * changesMin)
+    expect(installs).toBeGreaterThanOrEqual(RUNS * installsMin)
   })
 
   it('is followed by progress once faults end', () => {

@@ -46,7 +46,7 @@ export class SafetyChecker {
     if (known !== undefined) return
     this.#leaders.set(node.term, node.name)
     this.#appliedTerms.forEach((term, place) => {
-      if (term < node.term && node.context.log.termAt(place + 1) !== term) {
+      if (place >= node.context.log.offset && term < node.term && node.context.log.termAt(place + 1) !== term) {
         throw new Error(`the leader of term ${node.term} lacks committed entry ${place + 1}`)
       }
     })
@@ -54,8 +54,8 @@ export class SafetyChecker {
 
   /** Two entries of one index and term are the same, and so are all before them: by induction over `previous`. */
   #logMatching({ name, context: { log } }: Node): void {
-    let previous = 0
-    for (let index = 1; index <= log.lastIndex; index++) {
+    let previous: number = log.baseTerm
+    for (let index = log.offset + 1; index <= log.lastIndex; index++) {
       const entry = log.entryAt(index)!
       const key = `${index}:${entry.term}`
       const value = `${previous} ${textOf(entry)}`
@@ -69,7 +69,7 @@ export class SafetyChecker {
   /** Thesis §4.1: of two configurations next to each other in a log, any majority of one meets any majority of the other. */
   #majoritiesOverlap({ name, context: { log } }: Node): void {
     let before: readonly string[] | null = null
-    for (let index = 1; index <= log.lastIndex; index++) {
+    for (let index = log.offset + 1; index <= log.lastIndex; index++) {
       const entry = log.entryAt(index)!
       if (entry.kind !== 'configuration') continue
       const { voters } = entry.configuration
@@ -83,7 +83,7 @@ export class SafetyChecker {
 
   /** Nobody ever applies another entry at an index. */
   #stateMachineSafety({ name, applied, context }: Node): void {
-    if (applied.length !== context.appliedIndex) throw new Error(`${name} applied ${applied.length} entries`)
+    if (applied.length !== context.commitIndex) throw new Error(`${name} applied ${applied.length} entries`)
     applied.forEach((entry, place) => {
       const text = textOf(entry)
       if (place === this.#applied.length) {

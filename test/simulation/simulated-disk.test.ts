@@ -30,6 +30,7 @@ function rig(seed = 1) {
       hardState: hard ? HARD_STATE : null,
       from: from as LogIndex,
       entries: terms.map(noop),
+      snapshot: null,
     }
     store.write(write, (error) => answers.push(error ? `${write.number} failed` : write.number))
   }

@@ -13,6 +13,7 @@ import {
   entriesOfAllKinds,
   GROUP,
   hardState,
+  log,
   OTHER_GROUP,
   persist,
   written,
@@ -108,14 +109,14 @@ function describeKept(opened: Open): void {
     const store = opened()
     await written(store, persist(1, 1, [], hardState(7, BOB)))
     await written(store, persist(2, 1, [], hardState(8, ALICE)))
-    expect((await reopened(store)).persisted).toEqual({ hardState: hardState(8, ALICE), entries: [] })
+    expect((await reopened(store)).persisted).toEqual(log([], hardState(8, ALICE)))
   })
 
   it('keeps entries of every kind and size, in order', async () => {
     const store = opened()
     const entries = entriesOfAllKinds()
     await written(store, persist(1, 1, entries, hardState(2)))
-    expect(digested((await reopened(store)).persisted)).toEqual(digested({ hardState: hardState(2), entries }))
+    expect(digested((await reopened(store)).persisted)).toEqual(digested(log(entries, hardState(2))))
   })
 
   it('cuts the log after `from - 1`, for good and together with what follows (Raft §5.3)', async () => {

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Persisted, RaftStore } from '../../src/actors/storage/storage.ts'
+import { BEGINNING, FORGOTTEN, type Persisted, type RaftStore } from '../../src/actors/storage/storage.ts'
 import { digest } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
 import type { HardState, Persist } from '../../src/machines/raft/effects.ts'
@@ -51,20 +51,17 @@ export function persist(
   entries: readonly Entry[],
   state: HardState | null = null,
 ): Persist {
-  return { number, hardState: state, from: from as LogIndex, entries }
+  return { number, hardState: state, from: from as LogIndex, entries, snapshot: null }
 }
 
 /** What a store must hold after `write`. */
 export function after(before: Persisted | null, { hardState: state, from, entries }: Persist): Persisted {
-  const forgotten: HardState = {
-    term: 0 as Term,
-    votedFor: null,
-    formation: { status: 'none', id: null, voters: [], refused: [] },
-  }
-  return {
-    hardState: state ?? before?.hardState ?? forgotten,
-    entries: [...(before?.entries ?? []).slice(0, from - 1), ...entries],
-  }
+  return log([...(before?.entries ?? []).slice(0, from - 1), ...entries], state ?? before?.hardState)
+}
+
+/** What a store holds that nothing was compacted of. */
+export function log(entries: readonly Entry[], state: HardState = FORGOTTEN): Persisted {
+  return { hardState: state, base: BEGINNING, entries, snapshot: null, receiving: null }
 }
 
 /** The same in short, because a runner compares large byte arrays slowly: each entry by its hash. */

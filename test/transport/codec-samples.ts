@@ -5,7 +5,17 @@ import type { PeerId } from '../../src/identity/keys.ts'
 import type { SignedEntry } from '../../src/identity/peer-entry.ts'
 import type { BondMessage, HandshakeMessage } from '../../src/machines/bond/messages.ts'
 import type { DiscoveryMessage, Held } from '../../src/machines/discovery/messages.ts'
-import type { Entry, FormationId, LogIndex, Proposal, RaftMessage, Term } from '../../src/machines/raft/messages.ts'
+import type {
+  Configuration,
+  ConfigurationAt,
+  Entry,
+  FormationId,
+  LogIndex,
+  Proposal,
+  RaftMessage,
+  Snapshot,
+  Term,
+} from '../../src/machines/raft/messages.ts'
 
 const peer = (digit: string) => digit.repeat(64) as PeerId
 const digest = (digit: string) => digit.repeat(64) as Digest
@@ -37,6 +47,16 @@ export const ENTRIES: readonly Entry[] = [
   },
 ]
 
+const SNAPSHOT: Snapshot = {
+  index: index(12_345),
+  term: term(7),
+  configuration: { index: index(9), configuration: { voters: [peer('a'), peer('b')], learners: [] } },
+  founders: [peer('a')],
+  chunks: 3,
+  bytes: 524_291,
+  checksum: 'c5'.repeat(32),
+}
+
 export const RAFT: readonly RaftMessage[] = [
   { type: 'PreVote', term: term(8), lastIndex: index(300), lastTerm: term(7) },
   { type: 'PreVoteResponse', term: term(8), granted: true },
@@ -60,6 +80,8 @@ export const RAFT: readonly RaftMessage[] = [
     hintTerm: term(3),
     round: 5,
   },
+  { type: 'InstallSnapshot', term: term(8), snapshot: SNAPSHOT, chunk: 2, data: Uint8Array.of(1, 2, 3) },
+  { type: 'InstallSnapshotResponse', term: term(8), index: index(12_345), next: 3 },
   {
     type: 'Propose',
     proposals: [
@@ -157,6 +179,19 @@ const anyProposal: fc.Arbitrary<Proposal> = fc.oneof(
   }),
 )
 
+const anySnapshot = a<Snapshot>({
+  index: anyIndex,
+  term: anyTerm,
+  configuration: a<ConfigurationAt>({
+    index: anyIndex,
+    configuration: a<Configuration>({ voters: anyPeers, learners: anyPeers }),
+  }),
+  founders: anyPeers,
+  chunks: anyUint,
+  bytes: anyUint,
+  checksum: exactly(32).map((bytes) => Buffer.from(bytes).toString('hex')),
+})
+
 /** One arbitrary for each type: a type that is missing does not compile. */
 const raft: { [T in RaftMessage['type']]: fc.Arbitrary<Of<RaftMessage, T>> } = {
   PreVote: a({ type: is('PreVote'), term: anyTerm, lastIndex: anyIndex, lastTerm: anyTerm }),
@@ -192,6 +227,14 @@ const raft: { [T in RaftMessage['type']]: fc.Arbitrary<Of<RaftMessage, T>> } = {
     hintTerm: anyTerm,
     round: anyUint,
   }),
+  InstallSnapshot: a({
+    type: is('InstallSnapshot'),
+    term: anyTerm,
+    snapshot: anySnapshot,
+    chunk: anyUint,
+    data: anyBytes,
+  }),
+  InstallSnapshotResponse: a({ type: is('InstallSnapshotResponse'), term: anyTerm, index: anyIndex, next: anyUint }),
   Propose: a({ type: is('Propose'), proposals: fc.array(anyProposal, { maxLength: 5 }) }),
   ReadIndex: a({ type: is('ReadIndex'), id: anyUint }),
   ReadIndexResponse: a({ type: is('ReadIndexResponse'), id: anyUint, index: anyIndex }),

@@ -8,9 +8,14 @@
  *   key                      value, each behind a CRC-32 of key and value
  *   01                       the header line again: this log belongs to that header
  *   02                       HardState, as CBOR
+ *   03                       what this member's snapshot says of itself, as CBOR
+ *   04                       index and term of the entry that the log begins after, as CBOR; absent where it begins with the first
+ *   05                       the snapshot that is on its way here, and how many of its chunks have come, as CBOR
+ *   06 + index (8 bytes BE) + checksum (its first 8 bytes) + number (4 bytes BE)
+ *                            a chunk of a snapshot; of neither of the two: left behind by a crash, and removed with the next snapshot
  *   10 + index (8 bytes BE)  the entry, as on the wire
  *
- * 03 to 0f and 20 to ff are free, for what a snapshot, its chunks and the session table will need. A store with keys this version
+ * The session table is in the snapshot. 07 to 0f and 20 to ff are free. A store with keys this version
  * does not know must have another format number, so that an old version refuses it rather than loses half of it.
  *
  * The header is written last when a store is made, and a log is renamed into place complete, so a crash on the way leaves
@@ -22,26 +27,41 @@ import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import { WIRE } from '../../limits.ts'
 import type { Formation, HardState } from '../../machines/raft/effects.ts'
-import type { Entry, FormationId, Term } from '../../machines/raft/messages.ts'
+import type { Entry, EntryId, FormationId, LogIndex, Snapshot, Term } from '../../machines/raft/messages.ts'
 import { readMessage } from '../../transport/cbor.ts'
 import { decodeEntry } from '../../transport/codec.ts'
+import { snapshot } from '../../transport/codec-entry.ts'
 import { checker, type Field, field, hex, list, nullable, record, uint, written } from '../../transport/wire-fields.ts'
 import { damage, refusal } from './lmdb-environment.ts'
-import type { Persisted } from './storage.ts'
+import { BEGINNING, FORGOTTEN, type Persisted } from './storage.ts'
 
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 
-const KEY = { header: 0x01, hardState: 0x02, entry: 0x10 } as const
+const KEY = { header: 0x01, hardState: 0x02, own: 0x03, base: 0x04, receiving: 0x05, chunk: 0x06, entry: 0x10 } as const
 const CRC_BYTES = 4
 const HEADER = /^tessera\.store:(\d+) group:([0-9a-f]{64}) member:([0-9a-f]{64})\n$/
 
 export const HEADER_KEY = Uint8Array.of(KEY.header)
 export const HARD_STATE_KEY = Uint8Array.of(KEY.hardState)
+export const OWN_KEY = Uint8Array.of(KEY.own)
+export const BASE_KEY = Uint8Array.of(KEY.base)
+export const RECEIVING_KEY = Uint8Array.of(KEY.receiving)
 
 export function entryKey(index: number): Uint8Array {
   const key = new Uint8Array(9)
   key[0] = KEY.entry
   new DataView(key.buffer).setBigUint64(1, BigInt(index))
+  return key
+}
+
+const CHECKSUM_DIGITS = 16
+
+export function chunkKey({ index, checksum }: Pick<Snapshot, 'index' | 'checksum'>, at: number): Uint8Array {
+  const key = Buffer.alloc(21)
+  key[0] = KEY.chunk
+  key.writeBigUInt64BE(BigInt(index), 1)
+  key.write(checksum.slice(0, CHECKSUM_DIGITS), 9, 'hex')
+  key.writeUInt32BE(at, 17)
   return key
 }
 
@@ -74,8 +94,8 @@ export function sealed(key: Uint8Array, value: Uint8Array): Uint8Array {
   return bytes
 }
 
-/** A copy, because what LMDB hands out is its own memory. */
-function unsealed(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+/** A copy, because what LMDB hands out is its own memory. Throws `StorageFailed` where it is not what was sealed. */
+export function unsealed(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   if (bytes.length < CRC_BYTES) throw damage('a value is too short')
   const value = new Uint8Array(bytes.subarray(CRC_BYTES))
   const crc = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
@@ -106,43 +126,94 @@ export function encodeHardState(value: HardState): Uint8Array {
   return written((writer) => hardState.write(writer, value))
 }
 
-function decodeHardState(bytes: Uint8Array): HardState {
-  const wire = readMessage(bytes)
-  checkHardState(wire)
-  return hardState.read(wire)
+type Receiving = NonNullable<Persisted['receiving']>
+
+/** The records that stand for themselves: how each is written, and read. */
+const baseRecord = record<EntryId>({ index: uint<LogIndex>(), term: uint<Term>() })
+const receivingRecord = record<Receiving>({ snapshot, next: uint() })
+const checkSnapshot = checker('Snapshot', snapshot.schema, [])
+const checkBase = checker('Base', baseRecord.schema, [])
+const checkReceiving = checker('Receiving', receivingRecord.schema, [])
+
+export function encodeSnapshot(value: Snapshot): Uint8Array {
+  return written((writer) => snapshot.write(writer, value))
 }
 
-const FORGOTTEN: HardState = {
-  term: 0 as Term,
-  votedFor: null,
-  formation: { status: 'none', id: null, voters: [], refused: [] },
+export function encodeBase(value: EntryId): Uint8Array {
+  return written((writer) => baseRecord.write(writer, value))
+}
+
+export function encodeReceiving(value: Receiving): Uint8Array {
+  return written((writer) => receivingRecord.write(writer, value))
+}
+
+function read<T>(bytes: Uint8Array, check: (wire: unknown) => void, { read: readField }: Field<T>): T {
+  const wire = readMessage(bytes)
+  check(wire)
+  return readField(wire)
+}
+
+/** What a store holds, and the keys of what nobody will ask for any more. */
+export interface Found {
+  readonly persisted: Persisted | null
+  readonly leftovers: readonly Uint8Array[]
 }
 
 /** All records of a log, in key order. Throws `StorageFailed` unless they are a whole log that belongs to `header`. */
 export function readPersisted(
   records: Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>,
   header: string,
-): Persisted | null {
+): Found {
   let found = false
   let state: HardState | null = null
+  let own: Snapshot | null = null
+  let base = BEGINNING
+  let receiving: Receiving | null = null
+  const chunks: Uint8Array[] = []
   const entries: Entry[] = []
   for (const { key, value } of records) {
     const bytes = unsealed(key, value)
-    if (key[0] === KEY.entry) readEntry(key, bytes, entries)
-    else if (same(key, HARD_STATE_KEY)) state = decoded('the hard state', () => decodeHardState(bytes))
+    if (key[0] === KEY.entry) readEntry(key, bytes, base, entries)
+    else if (key[0] === KEY.chunk) chunks.push(new Uint8Array(key))
+    else if (same(key, HARD_STATE_KEY)) state = decoded('the hard state', () => read(bytes, checkHardState, hardState))
+    else if (same(key, OWN_KEY)) own = decoded('the snapshot', () => read(bytes, checkSnapshot, snapshot))
+    else if (same(key, BASE_KEY)) base = decoded('the beginning of the log', () => read(bytes, checkBase, baseRecord))
+    else if (same(key, RECEIVING_KEY))
+      receiving = decoded('the coming snapshot', () => read(bytes, checkReceiving, receivingRecord))
     else if (same(key, HEADER_KEY)) found = same(bytes, Buffer.from(header))
     else throw damage('it has a record of an unknown kind')
   }
   if (!found) throw damage('its log does not belong to its header')
-  return state === null && entries.length === 0 ? null : { hardState: state ?? FORGOTTEN, entries }
+  if (base.index > (own?.index ?? 0)) throw damage('nothing stands for the beginning of its log')
+  const leftovers = chunksOfNeither(chunks, own, receiving)
+  if (state === null && base.index + entries.length === 0) return { persisted: null, leftovers }
+  return { persisted: { hardState: state ?? FORGOTTEN, base, entries, snapshot: own, receiving }, leftovers }
+}
+
+/** Throws where a chunk that must be there is not. */
+function chunksOfNeither(
+  chunks: readonly Uint8Array[],
+  own: Snapshot | null,
+  receiving: Receiving | null,
+): Uint8Array[] {
+  const kept = new Map(chunks.map((key) => [Buffer.from(key).toString('hex'), key]))
+  const claim = (of: Snapshot, count: number): void => {
+    for (let at = 0; at < count; at++) {
+      if (!kept.delete(Buffer.from(chunkKey(of, at)).toString('hex')))
+        throw damage(`chunk ${at} of the snapshot at ${of.index} is missing`)
+    }
+  }
+  if (own) claim(own, own.chunks)
+  if (receiving && receiving.snapshot.checksum !== own?.checksum) claim(receiving.snapshot, receiving.next)
+  return [...kept.values()]
 }
 
 /** Raft §5.3: indexes without a gap, terms that never fall. */
-function readEntry(key: Uint8Array, bytes: Uint8Array, entries: Entry[]): void {
-  const index = entries.length + 1
+function readEntry(key: Uint8Array, bytes: Uint8Array, base: EntryId, entries: Entry[]): void {
+  const index = base.index + entries.length + 1
   if (!same(key, entryKey(index))) throw damage(`entry ${index} is missing from the log`)
   const entry = decoded(`entry ${index}`, () => decodeEntry(bytes))
-  if (entry.term < (entries.at(-1)?.term ?? 0))
+  if (entry.term < (entries.at(-1)?.term ?? base.term))
     throw damage(`entry ${index} is of an older term than the one before it`)
   entries.push(entry)
 }

@@ -1,5 +1,5 @@
 /**
- * `lmdb(path)`: a member's term, vote, formation and log on disk, in LMDB. What was acknowledged survives the death of the process
+ * `lmdb(path)`: a member's term, vote, formation, snapshot and log on disk, in LMDB. What was acknowledged survives the death of the process
  * and a power cut, as far as the medium keeps what it was told to flush.
  *
  * Lifecycle of a store: take the lease (lmdb-lease.ts) -> make the store, or check its header (lmdb-format.ts) and its pages
@@ -10,6 +10,7 @@
  * - Writes reach LMDB in the order they were given; each is in one transaction as a whole, its truncation with it.
  * - One transaction is under way at a time. What comes meanwhile waits and goes into the next one together, so N waiting writes
  *   cost one sync (group commit).
+ * - A snapshot is written chunk by chunk, each in a transaction of its own unless others wait, and counts once its last record is there.
  * - After the first failure nothing more is written and each write is answered with that failure. LMDB goes back to its last
  *   transaction, so what is on disk stays whole.
  *
@@ -21,22 +22,23 @@ import { TesseraError } from '../../errors.ts'
 import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import type { Persist } from '../../machines/raft/effects.ts'
-import { encodeEntry } from '../../transport/codec.ts'
+import type { LogIndex, Snapshot } from '../../machines/raft/messages.ts'
+import { type Change, Changes } from './lmdb-changes.ts'
 import { Drive, syncFolders, writeFileDurably } from './lmdb-drive.ts'
 import { damage, type Environment, openEnvironment, refusal } from './lmdb-environment.ts'
 import {
   checkHeader,
-  encodeHardState,
-  entryKey,
-  HARD_STATE_KEY,
+  chunkKey,
+  type Found,
   HEADER_KEY,
   headerOf,
   readPersisted,
   sealed,
+  unsealed,
 } from './lmdb-format.ts'
 import { type Lease, takeLease } from './lmdb-lease.ts'
 import { checkPages } from './lmdb-pages.ts'
-import type { Persisted, RaftStore, Storage } from './storage.ts'
+import type { Done, Persisted, RaftStore, Storage } from './storage.ts'
 
 /**
  * Durable storage in the folder `path`, which is made when the first store is opened; it holds one store for each group and member.
@@ -80,13 +82,13 @@ function openHeld(folder: string, lease: Lease, group: GroupId, self: PeerId): R
   checkPages(join(log, 'data.mdb'))
   const environment = openEnvironment(log)
   try {
-    const persisted = readPersisted(environment.getRange({}), header)
+    const found = readPersisted(environment.getRange({}), header)
     if (kept === null) {
-      if (persisted !== null) throw damage('it has a log but no header')
+      if (found.persisted !== null) throw damage('it has a log but no header')
       writeFileDurably(join(folder, 'header'), header)
       syncFolders(folder, dirname(dirname(dirname(folder))))
     }
-    return new LmdbStore(environment, lease, persisted, new Drive(join(log, 'data.mdb')))
+    return new LmdbStore(environment, lease, found, new Drive(join(log, 'data.mdb')))
   } catch (cause) {
     void environment.close()
     throw cause
@@ -117,10 +119,10 @@ function readIfThere(path: string): string | null {
 }
 
 interface Waiting {
-  /** Puts and removals; null where the write itself is wrong. */
-  readonly apply: (() => void) | null
+  /** Null where the write itself is wrong. */
+  readonly change: Change | null
   readonly error: unknown
-  readonly done: (error: unknown) => void
+  readonly done: Done
 }
 
 class LmdbStore implements RaftStore {
@@ -128,26 +130,51 @@ class LmdbStore implements RaftStore {
   readonly #environment: Environment
   readonly #lease: Lease
   readonly #drive: Drive
-  /** The last index of the log once all that waits is written. */
-  #lastIndex: number
+  readonly #changes: Changes
   #waiting: Waiting[] = []
   /** Runs while there is anything to write. */
   #writing: Promise<void> | null = null
   #failure: TesseraError | null = null
   #closed: Promise<void> | null = null
 
-  constructor(environment: Environment, lease: Lease, persisted: Persisted | null, drive: Drive) {
+  constructor(environment: Environment, lease: Lease, found: Found, drive: Drive) {
     this.#environment = environment
     this.#lease = lease
-    this.persisted = persisted
+    this.persisted = found.persisted
     this.#drive = drive
-    this.#lastIndex = persisted?.entries.length ?? 0
+    this.#changes = new Changes(found)
   }
 
-  write(write: Persist, done: (error: unknown) => void): void {
+  write(write: Persist, done: Done): void {
+    this.#wait(() => this.#changes.write(write), done)
+  }
+
+  save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void {
+    const next = (at: number): void => {
+      const chunk = chunks[at]
+      if (chunk === undefined) return this.#wait(() => this.#changes.own(snapshot), done)
+      this.#wait(
+        () => this.#changes.ownChunk(snapshot, at, chunk),
+        (error) => (error ? done(error) : next(at + 1)),
+      )
+    }
+    next(0)
+  }
+
+  chunk(index: LogIndex, at: number): Uint8Array | null {
+    const snapshot = this.#closed ? null : this.#changes.snapshotAt(index)
+    if (snapshot === null) return null
+    const key = chunkKey(snapshot, at)
+    // What was committed a moment ago is seen only by a read transaction that began after it.
+    this.#environment.resetReadTxn()
+    const value = this.#environment.getBinary(key)
+    return value === undefined ? null : unsealed(key, value)
+  }
+
+  #wait(change: () => Change, done: Done): void {
     if (this.#closed) return done(refusal('The store is closed.'))
     if (this.#failure) return done(this.#failure)
-    this.#waiting.push(this.#prepared(write, done))
+    this.#waiting.push(prepared(change, done))
     this.#writing ??= this.#writeWaiting()
   }
 
@@ -163,37 +190,11 @@ class LmdbStore implements RaftStore {
     await this.#lease.release()
   }
 
-  /** Encoded now: a write that cannot be kept must not take part in a transaction with others. */
-  #prepared(write: Persist, done: (error: unknown) => void): Waiting {
-    try {
-      return { apply: this.#instructions(write), error: null, done }
-    } catch (cause) {
-      return { apply: null, error: refusal(`Write ${write.number} cannot be kept.`, cause), done }
-    }
-  }
-
-  #instructions({ hardState, from, entries }: Persist): () => void {
-    const last = this.#lastIndex
-    if (from < 1 || from > last + 1) throw new Error(`an entry ${from} does not follow a log of ${last}`)
-    const values = entries.map((entry, i) => {
-      const key = entryKey(from + i)
-      return { key, value: sealed(key, encodeEntry(entry)) }
-    })
-    const state = hardState && sealed(HARD_STATE_KEY, encodeHardState(hardState))
-    this.#lastIndex = from - 1 + entries.length
-    const cutFrom = from + entries.length
-    return () => {
-      if (state) void this.#environment.put(HARD_STATE_KEY, state)
-      for (const { key, value } of values) void this.#environment.put(key, value)
-      for (let index = cutFrom; index <= last; index++) void this.#environment.remove(entryKey(index))
-    }
-  }
-
   async #writeWaiting(): Promise<void> {
     // What is written in the same turn of the event loop comes into the same transaction.
     await Promise.resolve()
     while (this.#waiting.length > 0 && !this.#failure) {
-      const wrong = this.#waiting.findIndex(({ apply }) => apply === null)
+      const wrong = this.#waiting.findIndex(({ change }) => change === null)
       const together = this.#waiting.splice(0, wrong === -1 ? this.#waiting.length : wrong)
       this.#failure = await this.#commit(together)
       for (const { done } of together) done(this.#failure)
@@ -205,18 +206,32 @@ class LmdbStore implements RaftStore {
     for (const { done } of refused) done(this.#failure)
   }
 
+  #carryOut({ puts, removals }: Change): void {
+    for (const { key, value } of puts) void this.#environment.put(key, value)
+    for (const key of removals) void this.#environment.remove(key)
+  }
+
   /** One transaction, one sync. */
   async #commit(together: readonly Waiting[]): Promise<TesseraError | null> {
     if (together.length === 0) return null
     try {
       await this.#environment.batch(() => {
-        for (const { apply } of together) apply?.()
+        for (const { change } of together) if (change) this.#carryOut(change)
       })
       await this.#drive.flush()
       return null
     } catch (cause) {
       return refusal('A write did not reach the disk.', await reasonOf(cause))
     }
+  }
+}
+
+/** Encoded now: a write that cannot be kept must not take part in a transaction with others. */
+function prepared(change: () => Change, done: Done): Waiting {
+  try {
+    return { change: change(), error: null, done }
+  } catch (cause) {
+    return { change: null, error: refusal('A write cannot be kept.', cause), done }
   }
 }
 

@@ -2,15 +2,8 @@
  * `memory()`: remembers as long as the process lives, so that a group can be left and joined again with the votes that were given. A
  * process that comes back has forgotten them and must be a new member, so `createNode` allows it only with an ephemeral identity.
  */
-import type { HardState } from '../../machines/raft/effects.ts'
-import type { Entry } from '../../machines/raft/messages.ts'
+import { chunkOf, type Kept, keep, keepOwn, nothingKept, persistedOf } from './kept.ts'
 import type { Storage } from './storage.ts'
-
-interface Kept {
-  hardState: HardState | null
-  /** From index 1 on; the entries themselves are shared with the raft machine's log. */
-  readonly entries: Entry[]
-}
 
 export function memory(): Storage {
   const stores = new Map<string, Kept>()
@@ -18,17 +11,19 @@ export function memory(): Storage {
     durable: false,
     open: (group, self) => {
       const name = `${group} ${self}`
-      const kept: Kept = stores.get(name) ?? { hardState: null, entries: [] }
+      const kept = stores.get(name) ?? nothingKept()
       stores.set(name, kept)
-      const { hardState, entries } = kept
       return {
-        persisted: hardState && { hardState, entries: [...entries] },
+        persisted: persistedOf(kept),
         write: (write, done) => {
-          kept.hardState = write.hardState ?? kept.hardState
-          entries.length = write.from - 1
-          for (const entry of write.entries) entries.push(entry)
+          keep(kept, write)
           done(null)
         },
+        save: (snapshot, chunks, done) => {
+          keepOwn(kept, snapshot, chunks)
+          done(null)
+        },
+        chunk: (index, at) => chunkOf(kept, index, at),
         close: async () => {},
       }
     },

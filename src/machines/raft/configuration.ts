@@ -5,12 +5,8 @@
  * committed and an entry of its own term is, else two changes in flight could make two majorities (Ongaro 2015, on §4.1).
  */
 import type { PeerId } from '../../identity/keys.ts'
-import type { Configuration, Entry, LogIndex } from './messages.ts'
+import type { Configuration, ConfigurationAt, Entry, LogIndex } from './messages.ts'
 
-export interface ConfigurationAt {
-  readonly index: LogIndex
-  readonly configuration: Configuration
-}
 export type Configurations = readonly ConfigurationAt[]
 
 export const NO_CONFIGURATION: Configuration = { voters: [], learners: [] }

@@ -3,12 +3,12 @@
  * changed in place.
  */
 import type { PeerId } from '../../identity/keys.ts'
-import type { RaftTiming } from '../../limits.ts'
+import { COMPACTION, type Compaction, type RaftTiming } from '../../limits.ts'
 import { nextBetween, type RandomState, randomFrom } from '../random.ts'
 import { afterWrite, type Configurations, isVoter, latest, othersThan } from './configuration.ts'
-import type { Formation, HardState } from './effects.ts'
+import type { Formation, HardState, Persisted } from './effects.ts'
 import { Log } from './log.ts'
-import type { Configuration, Entry, FormationId, LeadershipPreference, LogIndex, Term } from './messages.ts'
+import type { Configuration, FormationId, LeadershipPreference, LogIndex, Snapshot, Term } from './messages.ts'
 import type { Progress } from './progress.ts'
 
 export interface RaftInput {
@@ -20,10 +20,11 @@ export interface RaftInput {
   /** Default: `normal`. */
   readonly preference?: LeadershipPreference
   readonly timing: RaftTiming
+  /** When this member takes snapshots. Default: `COMPACTION`. */
+  readonly compaction?: Compaction
   readonly seed: RandomState
   readonly nowMs: number
-  /** What was on disk, at a restart. */
-  readonly persisted?: { readonly hardState: HardState; readonly entries: readonly Entry[] }
+  readonly persisted?: Persisted
 }
 
 /** A bonded peer, and what it said of itself. `formation` is undefined until it introduced itself. */
@@ -106,6 +107,20 @@ export interface Reads {
   readonly answeredRound: number
 }
 
+/** What stands for the beginning of the log (Raft §7). */
+export interface Snapshots {
+  readonly compaction: Compaction
+  /** This member's own, on its disk; null before the first. */
+  readonly saved: Snapshot | null
+  /** The index at which the last one was asked for, and whether it is still being taken. */
+  readonly takenAt: LogIndex
+  readonly taking: boolean
+  /** Bytes of entries that were applied since. */
+  readonly appliedBytes: number
+  /** The leader's, on its way here: its chunks before `next` are on disk, or in a write under way. */
+  readonly receiving: { readonly snapshot: Snapshot; readonly next: number } | null
+}
+
 /**
  * Few fields on purpose: XState copies the context with `Object.assign` for every event, and V8 gives an object made so
  * more than 19 fields slow ones.
@@ -123,9 +138,9 @@ export interface RaftContext {
   readonly election: Election
   readonly log: Log
   readonly writes: Writes
+  /** Everything up to here was handed to `apply`, or stands in the snapshot that was handed to `restore`. */
   readonly commitIndex: LogIndex
-  /** Handed to `apply`. */
-  readonly appliedIndex: LogIndex
+  readonly snapshots: Snapshots
   readonly configuration: Configuration
   readonly configurations: Configurations
   readonly membership: Membership
@@ -142,6 +157,13 @@ const NO_HARD_STATE: HardState = {
   votedFor: null,
   formation: { status: 'none', id: null, voters: [], refused: [] },
 }
+const NOTHING: Persisted = {
+  hardState: NO_HARD_STATE,
+  base: { index: 0 as LogIndex, term: 0 as Term },
+  entries: [],
+  snapshot: null,
+  receiving: null,
+}
 const NO_READS: Reads = {
   waiting: [],
   confirming: [],
@@ -152,10 +174,12 @@ const NO_READS: Reads = {
 }
 
 export function initialContext(input: RaftInput): RaftContext {
-  const entries = input.persisted?.entries ?? []
-  const { term, votedFor, formation } = input.persisted?.hardState ?? NO_HARD_STATE
-  const log = Log.of(entries)
-  const configurations = afterWrite([], 1 as LogIndex, entries)
+  const { hardState, base, entries, snapshot, receiving } = input.persisted ?? NOTHING
+  const { term, votedFor, formation } = hardState
+  const log = Log.of(entries, base)
+  const commitIndex = snapshot?.index ?? (0 as LogIndex)
+  const since = (commitIndex + 1) as LogIndex
+  const configurations = afterWrite(snapshot ? [snapshot.configuration] : [], since, log.between(since, log.lastIndex))
   return {
     self: input.self,
     nowMs: input.nowMs,
@@ -168,8 +192,8 @@ export function initialContext(input: RaftInput): RaftContext {
     election: electionAtStart(input),
     log,
     writes: { issued: 0, hardState: 0, durableIndex: log.lastIndex, pending: [] },
-    commitIndex: 0 as LogIndex,
-    appliedIndex: 0 as LogIndex,
+    commitIndex,
+    snapshots: snapshotsAtStart(input, snapshot, receiving),
     configuration: latest(configurations),
     configurations,
     membership: membershipAtStart(input),
@@ -193,6 +217,15 @@ function foundingAtStart({ self, voters, preference, nowMs, timing }: RaftInput,
     introduceDueMs: nowMs + timing.electionTimeoutMs,
     rivals: new Set(),
   }
+}
+
+function snapshotsAtStart(
+  { compaction = COMPACTION }: RaftInput,
+  saved: Snapshots['saved'],
+  receiving: Snapshots['receiving'],
+): Snapshots {
+  const takenAt = saved?.index ?? (0 as LogIndex)
+  return { compaction, saved, takenAt, taking: false, appliedBytes: 0, receiving }
 }
 
 function electionAtStart({ timing, seed }: RaftInput): Election {
@@ -229,7 +262,7 @@ function copyOf(context: RaftContext): RaftContext {
     log: context.log,
     writes: context.writes,
     commitIndex: context.commitIndex,
-    appliedIndex: context.appliedIndex,
+    snapshots: context.snapshots,
     configuration: context.configuration,
     configurations: context.configurations,
     membership: context.membership,
@@ -245,6 +278,10 @@ export function withElection(context: RaftContext, changes: Partial<Election>): 
 
 export function withReads(context: RaftContext, changes: Partial<Reads>): RaftContext {
   return update(context, { reads: { ...context.reads, ...changes } })
+}
+
+export function withSnapshots(context: RaftContext, changes: Partial<Snapshots>): RaftContext {
+  return update(context, { snapshots: { ...context.snapshots, ...changes } })
 }
 
 export function withMembership(context: RaftContext, changes: Partial<Membership>): RaftContext {

@@ -2,7 +2,7 @@
  * What the raft machine hears. One event per wire message, named after it; `raft.tick` is its only source of time.
  */
 import type { PeerId } from '../../identity/keys.ts'
-import type { Proposal, RaftMessage } from './messages.ts'
+import type { LogIndex, Proposal, RaftMessage, Snapshot } from './messages.ts'
 
 /** The name of each message's event. A forwarded proposal has its own, as `raft.propose` is what this process asks. */
 const EVENT_TYPES = {
@@ -13,6 +13,8 @@ const EVENT_TYPES = {
   AppendEntries: 'raft.appendEntries',
   AppendEntriesResponse: 'raft.appendEntriesResponse',
   AppendEntriesRejection: 'raft.appendEntriesRejection',
+  InstallSnapshot: 'raft.installSnapshot',
+  InstallSnapshotResponse: 'raft.installSnapshotResponse',
   Propose: 'raft.forwardedPropose',
   ReadIndex: 'raft.readIndex',
   ReadIndexResponse: 'raft.readIndexResponse',
@@ -49,6 +51,12 @@ export type LocalEvent =
   /** Every write up to `number` is on disk. */
   | { readonly type: 'raft.persisted'; readonly number: number }
   | { readonly type: 'raft.storageFailed' }
+  /** The snapshot this member was told to take is on its disk. */
+  | { readonly type: 'raft.snapshotSaved'; readonly snapshot: Snapshot }
+  /** It could not be taken; the next one may. */
+  | { readonly type: 'raft.snapshotAbandoned' }
+  /** The last chunk of the snapshot at `index` is on disk; `intact`: together they are what the leader has. */
+  | { readonly type: 'raft.snapshotReceived'; readonly index: LogIndex; readonly intact: boolean }
   /** Lead no longer; without `to` the most caught-up voter takes over (Thesis §3.10). */
   | { readonly type: 'raft.transferLeadership'; readonly to?: PeerId }
 

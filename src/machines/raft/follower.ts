@@ -7,6 +7,7 @@
  */
 import { assert } from '../../errors.ts'
 import { RAFT_TIMING } from '../../limits.ts'
+import { takeSnapshotWhenDue } from './compaction.ts'
 import {
   drawn,
   LONG_AGO_MS,
@@ -53,6 +54,7 @@ export function onAppendEntries(context: RaftContext, { from, message }: EventNa
   if (message.term < context.term) return [context, rejection(context, from, message)]
   assert(context.leader !== context.self, `a second leader in term ${context.term}: ${from}`)
   const [heard, lost] = hearLeader(context, from)
+  if (message.prevIndex < heard.log.offset) return [heard, [...lost, ...holdsCommitted(heard, from, message)]]
   if (!heard.log.matches(message.prevIndex, message.prevTerm))
     return [heard, [...lost, ...rejection(heard, from, message)]]
   return chain(
@@ -60,11 +62,18 @@ export function onAppendEntries(context: RaftContext, { from, message }: EventNa
     (next) => take(next, message),
     (next) => answer(next, from, message),
     (next) => commitUpTo(next, Math.max(next.commitIndex, committedBy(message)) as LogIndex),
+    takeSnapshotWhenDue,
   )
 }
 
+/** It asks about what this member's snapshot stands for: all that is committed here is in the leader's log too (Raft §5.4). */
+function holdsCommitted(context: RaftContext, from: MessageEvent['from'], { round }: AppendEntries): Effect[] {
+  const { term, commitIndex: matchIndex } = context
+  return reply(context, from, { type: 'AppendEntriesResponse', term, matchIndex, round })
+}
+
 /** Election Safety (Raft figure 3) is looked at where it would show first: a second leader in one term. */
-function hearLeader(context: RaftContext, from: EventNamed<'raft.appendEntries'>['from']): Step {
+export function hearLeader(context: RaftContext, from: EventNamed<'raft.appendEntries'>['from']): Step {
   assert(
     context.leader === null || context.leader === from,
     `${from} leads term ${context.term} beside ${context.leader}`,

@@ -188,7 +188,7 @@ export function form(context: RaftContext): Step {
   }
   const log = context.log.append([entry])
   const configurations = [{ index: FIRST_INDEX, configuration: entry.configuration }]
-  const formed = update(holding(context, id!), {
+  const formed = update(holding(context, id!, voters), {
     term: FIRST_TERM,
     log,
     configurations,
@@ -200,25 +200,33 @@ export function form(context: RaftContext): Step {
 }
 
 /** A member that holds a log refuses every proposal, so the refusals need not be kept. */
-function holding(context: RaftContext, id: FormationId): RaftContext {
-  return update(context, { formation: { status: 'formed', id, voters: [], refused: [] } })
+function holding(context: RaftContext, id: FormationId, voters: readonly PeerId[]): RaftContext {
+  return update(context, { formation: { status: 'formed', id, voters, refused: [] } })
 }
 
 function introduceAgain(context: RaftContext): Step {
   return [context, sendTo(context, [...context.peers.keys()], introduction(context), context.writes.issued)]
 }
 
-/** The whole log of a formed group is offered, from entry 1 on: may we follow it? */
-export function mayJoin(context: RaftContext, event: EventNamed<'raft.appendEntries'>): boolean {
+type Offered = EventNamed<'raft.appendEntries'> | EventNamed<'raft.installSnapshot'>
+
+/** The whole log of a formed group is offered, from entry 1 on or behind a snapshot: may we follow it? */
+export function mayJoin(context: RaftContext, event: Offered): boolean {
   const { peers, formation } = context
-  const first = event.message.prevIndex === 0 ? event.message.entries[0] : undefined
-  if (!peers.get(event.from)?.formation || first?.kind !== 'configuration') return false
-  if (formation.status === 'none') return true
-  return first.configuration.voters.some((voter) => formation.voters.includes(voter))
+  const founders = foundersIn(event)
+  if (!peers.get(event.from)?.formation || founders === null) return false
+  return formation.status === 'none' || founders.some((voter) => formation.voters.includes(voter))
+}
+
+/** The voters of the first configuration of what is offered; null where it is not all of a log. */
+function foundersIn({ message }: Offered): readonly PeerId[] | null {
+  if (message.type === 'InstallSnapshot') return message.snapshot.founders
+  const first = message.prevIndex === 0 ? message.entries[0] : undefined
+  return first?.kind === 'configuration' ? first.configuration.voters : null
 }
 
 /** Follow the log of the group that peer belongs to, from nothing. */
-export function join(context: RaftContext, event: EventNamed<'raft.appendEntries'>): Step {
+export function join(context: RaftContext, event: Offered): Step {
   const id = context.peers.get(event.from)!.formation!
-  return chain(writeHardState(holding(context, id)), introduceAgain)
+  return chain(writeHardState(holding(context, id, foundersIn(event) ?? [])), introduceAgain)
 }

@@ -6,6 +6,7 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
+import { takeSnapshotWhenDue } from './compaction.ts'
 import { isVoter, latestIndex, othersThan } from './configuration.ts'
 import {
   LONG_AGO_MS,
@@ -19,10 +20,20 @@ import {
 } from './context.ts'
 import type { EventNamed } from './events.ts'
 import { refuse } from './follower.ts'
-import { entryBytes } from './log.ts'
+import { bytesOf } from './log.ts'
 import { mayChange, nextConfiguration, reluctance } from './membership.ts'
 import type { Configuration, Entry, LogIndex, Proposal, Term } from './messages.ts'
-import { heard, isStaleRejection, matched, measured, type Progress, probing, rejected, restarted } from './progress.ts'
+import {
+  chunksTaken,
+  heard,
+  isStaleRejection,
+  matched,
+  measured,
+  type Progress,
+  probing,
+  rejected,
+  restarted,
+} from './progress.ts'
 import { isMajority, reachedByMajority } from './quorum.ts'
 import { hasCommittedInTerm, loseLeaderReads, settleReads } from './read-index.ts'
 import { beginRound, isReachable, replicate } from './replication.ts'
@@ -46,10 +57,6 @@ export function lead(context: RaftContext): Step {
 /** A peer without a log is sent all of it; one that holds ours probably has most (figure 2, nextIndex). */
 function firstNext({ peers, log }: RaftContext, peer: PeerId): LogIndex {
   return (peers.get(peer)?.formation === null ? 1 : log.lastIndex + 1) as LogIndex
-}
-
-function bytesOf(entries: readonly Entry[]): number {
-  return entries.reduce((sum, entry) => sum + entryBytes(entry), 0)
 }
 
 function append(context: RaftContext, entries: readonly Entry[]): Step {
@@ -94,11 +101,9 @@ export function advanceCommit(context: RaftContext): Step {
     voter === self ? writes.durableIndex : (progress.get(voter)?.match ?? 0),
   ) as LogIndex
   if (index <= commitIndex || log.termAt(index) !== term) return stay(context)
-  const bytes = bytesOf(log.between(commitIndex + 1, index))
-  const next = update(context, { uncommittedBytes: context.uncommittedBytes - bytes })
   // Only these commits let the configuration change: the first of a term, and that of the change before.
   const changes = !hasCommittedInTerm(context) || latestIndex(context.configurations) > commitIndex
-  const committed = commitUpTo(next, index)
+  const committed = chain(commitUpTo(context, index), takeSnapshotWhenDue)
   const changed = changes ? chain(committed, reconfigure) : committed
   return chain(changed, (moved) => replicate(moved, 'commit'), settleReads)
 }
@@ -156,6 +161,18 @@ export function onAppendEntriesRejection(
   const hint = context.log.lastAtOrBelow(message.hintIndex, message.hintTerm) + 1
   const after = rejected(answered, message.prevIndex, hint)
   return chain(replicate(withProgress(context, from, after), 'entries'), settleReads)
+}
+
+/** Raft §7: so much of our snapshot is on its disk. */
+export function onInstallSnapshotResponse(
+  context: RaftContext,
+  { from, message }: EventNamed<'raft.installSnapshotResponse'>,
+): Step {
+  const before = context.progress.get(from)
+  if (before === undefined || message.term !== context.term) return stay(context)
+  const { nowMs } = context
+  const after = chunksTaken(heard(before, nowMs, before.round), message.index, message.next, nowMs)
+  return replicate(withProgress(asFollower(context, from), from, after), 'entries')
 }
 
 /** A new bond: what was under way on the old one is lost. It goes on once the peer has said which log it holds. */

@@ -10,7 +10,7 @@
  * `baseTerm` is the term of entry `offset`, the last one compacted away (0 and term 0 while nothing is).
  */
 import { assert } from '../../errors.ts'
-import type { Entry, LogIndex, Term } from './messages.ts'
+import type { Entry, EntryId, LogIndex, Term } from './messages.ts'
 
 /** What an entry weighs beside its command: head, tags and framing, roughly. */
 const ENTRY_OVERHEAD_BYTES = 48
@@ -22,6 +22,12 @@ export function entryBytes(entry: Entry): number {
   if (entry.kind !== 'configuration') return ENTRY_OVERHEAD_BYTES
   const { voters, learners } = entry.configuration
   return ENTRY_OVERHEAD_BYTES + MEMBER_BYTES * (voters.length + learners.length)
+}
+
+export function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0
+  for (const entry of entries) bytes += entryBytes(entry)
+  return bytes
 }
 
 export interface Batch {
@@ -37,6 +43,7 @@ export interface Appended {
 }
 
 const EMPTY: Batch = { entries: [], bytes: 0 }
+const BEGINNING: EntryId = { index: 0 as LogIndex, term: 0 as Term }
 
 export class Log {
   /** Shared with other versions; only the first `length` belong to this one. */
@@ -52,8 +59,14 @@ export class Log {
     this.baseTerm = baseTerm
   }
 
-  static of(entries: readonly Entry[] = []): Log {
-    return new Log([...entries], entries.length, 0, 0 as Term)
+  /** `base`: what the first of `entries` follows; the beginning of everything unless said. */
+  static of(entries: readonly Entry[] = [], { index, term }: EntryId = BEGINNING): Log {
+    return new Log([...entries], entries.length, index, term)
+  }
+
+  /** The entry before the first that is held. */
+  get base(): EntryId {
+    return { index: this.offset as LogIndex, term: this.baseTerm }
   }
 
   get lastIndex(): LogIndex {
@@ -110,6 +123,25 @@ export class Log {
   #upTo(index: number): Log {
     if (index >= this.lastIndex) return this
     return new Log(this.#shared, index - this.offset, this.offset, this.baseTerm)
+  }
+
+  /** Raft §7: the log without what a snapshot up to `index` stands for. Copies the rest, which is little. */
+  compactedTo(index: LogIndex): Log {
+    const term = this.termAt(index)
+    assert(term !== undefined, `entry ${index} is not there to be compacted`)
+    return Log.of(this.between(index + 1, this.lastIndex), { index, term })
+  }
+
+  /** The index after which entries up to `to` are at most so many, with at most so many bytes: none before the log begins. */
+  tailStart(to: LogIndex, bytesMax: number, entriesMax: number): LogIndex {
+    let index = to as number
+    let bytes = 0
+    while (index > this.offset && to - index < entriesMax) {
+      bytes += entryBytes(this.entryAt(index)!)
+      if (bytes > bytesMax) break
+      index--
+    }
+    return index as LogIndex
   }
 
   /** Entries from `from` on: as many as the caps allow, but one at least where there is one. */

@@ -4,7 +4,7 @@
  *   unformed -> follower -> preCandidate -> candidate -> leader, and back to follower from each; failed ends it.
  *
  * The chart says who hears what; the rules are pure functions in the files beside it, and each returns the next context and
- * its effects. Effects are the actions `persist`, `send`, `apply`, `respond` (effects.ts), which do nothing here and are
+ * its effects. Effects are the actions `persist`, `send`, `apply`, `respond` and those of snapshots (effects.ts), which do nothing here and are
  * bound by `provide()`. Time comes with `raft.tick` only, chance from the seed in the input.
  *
  * Every message is first asked where it comes from: one of a stranger, a peer without our log, is dropped. One of a newer
@@ -13,11 +13,13 @@
 import { setup } from 'xstate'
 import { assert } from '../../errors.ts'
 import * as candidate from './candidate.ts'
+import * as compaction from './compaction.ts'
 import { initialContext, type RaftContext, type RaftInput, update } from './context.ts'
-import type { Apply, Persist, Respond, Send } from './effects.ts'
+import type { Apply, Persist, Respond, Restore, Send, SendChunk, TakeSnapshot } from './effects.ts'
 import type { EventNamed, MessageEvent, RaftEvent } from './events.ts'
 import * as follower from './follower.ts'
 import * as formation from './formation.ts'
+import * as installSnapshot from './install-snapshot.ts'
 import * as leader from './leader.ts'
 import * as neighbours from './neighbours.ts'
 import * as readIndex from './read-index.ts'
@@ -35,6 +37,9 @@ const base = setup({
     send: (_, _params: Send) => {},
     apply: (_, _params: Apply) => {},
     respond: (_, _params: Respond) => {},
+    takeSnapshot: (_, _params: TakeSnapshot) => {},
+    sendChunk: (_, _params: SendChunk) => {},
+    restore: (_, _params: Restore) => {},
   },
 })
 
@@ -86,6 +91,12 @@ const raft = base.extend({
     tellVotersAgain: rule(formation.onFormingTick),
     form: rule(formation.form),
     joinGroup: on('raft.appendEntries', formation.join),
+    joinBySnapshot: on('raft.installSnapshot', formation.join),
+    // snapshots
+    noteSaved: on('raft.snapshotSaved', compaction.onSnapshotSaved),
+    noteAbandoned: rule(compaction.onSnapshotAbandoned),
+    takeChunk: on('raft.installSnapshot', installSnapshot.onInstallSnapshot),
+    installSnapshot: on('raft.snapshotReceived', installSnapshot.onSnapshotReceived),
     // any role
     adoptTerm: rule((context, event) => follower.adoptTerm(context, messageOf(event))),
     handleAgain: base.raise(({ event }) => event),
@@ -122,6 +133,7 @@ const raft = base.extend({
       leader.onForwardedProposals(context, message.proposals),
     ),
     noteMatch: on('raft.appendEntriesResponse', leader.onAppendEntriesResponse),
+    noteChunks: on('raft.installSnapshotResponse', leader.onInstallSnapshotResponse),
     lookFurtherBack: on('raft.appendEntriesRejection', leader.onAppendEntriesRejection),
     restartPeer: on('raft.bondFormed', (context, { peer }) => leader.restartPeer(context, peer)),
     reachPeer: on('raft.introduce', (context, { from }) => leader.reachPeer(context, from)),
@@ -138,10 +150,11 @@ const raft = base.extend({
     allAccepted: ({ context }) => formation.allAccepted(context),
     showsFormed: ({ context, event }) => neighbours.showsFormed(context, named(event, 'raft.introduce')),
     mayJoin: ({ context, event }) => formation.mayJoin(context, named(event, 'raft.appendEntries')),
+    mayJoinBySnapshot: ({ context, event }) => formation.mayJoin(context, named(event, 'raft.installSnapshot')),
     fromStranger: ({ context, event }) => !neighbours.isOfOurGroup(context, messageOf(event)),
     fromNonVoter: ({ context, event }) => !voting.mayAsk(context, messageOf(event)),
     ofNewerTerm: ({ context, event }) => voting.isOfNewerTerm(context, messageOf(event)),
-    ofThisTerm: ({ context, event }) => named(event, 'raft.appendEntries').message.term === context.term,
+    ofThisTerm: ({ context, event }) => voting.isOfThisTerm(context, messageOf(event)),
     grantsVote: ({ context, event }) => voting.grantsVote(context, named(event, 'raft.requestVote')),
     isLeader: ({ context, event }) => named(event, 'raft.bondLost').peer === context.leader,
     isAskedToLead: ({ context, event }) => follower.isAskedToLead(context, named(event, 'raft.timeoutNow')),
@@ -169,6 +182,8 @@ const MEMBER = {
   'raft.requestVoteResponse': [STRANGER, NEWER_TERM],
   'raft.appendEntriesResponse': [STRANGER, NEWER_TERM],
   'raft.appendEntriesRejection': [STRANGER, NEWER_TERM],
+  'raft.installSnapshot': [STRANGER, NEWER_TERM, { actions: 'takeChunk' }],
+  'raft.installSnapshotResponse': [STRANGER, NEWER_TERM],
   'raft.timeoutNow': [STRANGER, NEWER_TERM],
 } as const
 
@@ -186,6 +201,9 @@ export const raftMachine = raft.createMachine({
   on: {
     'raft.persisted': { actions: 'notePersisted' },
     'raft.storageFailed': '.failed',
+    'raft.snapshotSaved': { actions: 'noteSaved' },
+    'raft.snapshotAbandoned': { actions: 'noteAbandoned' },
+    'raft.snapshotReceived': { actions: 'installSnapshot' },
     'raft.bondFormed': { actions: 'greet' },
     'raft.bondLost': { actions: 'forgetPeer' },
     'raft.introduce': { actions: 'noteIntroduction' },
@@ -203,6 +221,11 @@ export const raftMachine = raft.createMachine({
           guard: 'mayJoin',
           target: 'follower',
           actions: ['joinGroup', 'awaitLeader', 'handleAgain'],
+        },
+        'raft.installSnapshot': {
+          guard: 'mayJoinBySnapshot',
+          target: 'follower',
+          actions: ['joinBySnapshot', 'awaitLeader', 'handleAgain'],
         },
       },
       states: {
@@ -268,6 +291,7 @@ export const raftMachine = raft.createMachine({
           { actions: 'answerVote' },
         ],
         'raft.appendEntries': [STRANGER, NEWER_TERM, LEADER_FOUND, { actions: 'answerEntries' }],
+        'raft.installSnapshot': [STRANGER, NEWER_TERM, LEADER_FOUND, { actions: 'takeChunk' }],
       },
     },
     candidate: {
@@ -284,6 +308,7 @@ export const raftMachine = raft.createMachine({
         'raft.introduce': { actions: ['noteIntroduction', 'askVoteOfNewcomer'] },
         'raft.requestVoteResponse': [STRANGER, NEWER_TERM, { actions: 'countVote' }],
         'raft.appendEntries': [STRANGER, NEWER_TERM, LEADER_FOUND, { actions: 'answerEntries' }],
+        'raft.installSnapshot': [STRANGER, NEWER_TERM, LEADER_FOUND, { actions: 'takeChunk' }],
       },
     },
     leader: {
@@ -306,6 +331,7 @@ export const raftMachine = raft.createMachine({
         'raft.readIndex': [STRANGER, { actions: 'confirmReadOf' }],
         'raft.appendEntriesResponse': [STRANGER, NEWER_TERM, { actions: 'noteMatch' }],
         'raft.appendEntriesRejection': [STRANGER, NEWER_TERM, { actions: 'lookFurtherBack' }],
+        'raft.installSnapshotResponse': [STRANGER, NEWER_TERM, { actions: 'noteChunks' }],
         'raft.transferLeadership': { actions: 'handOver' },
       },
     },

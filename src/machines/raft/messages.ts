@@ -18,6 +18,34 @@ export interface Configuration {
   readonly learners: readonly PeerId[]
 }
 
+/** A configuration and where it stands in the log. */
+export interface ConfigurationAt {
+  readonly index: LogIndex
+  readonly configuration: Configuration
+}
+
+/** A place in the log; index 0 and term 0 before the first entry. */
+export interface EntryId {
+  readonly index: LogIndex
+  readonly term: Term
+}
+
+/** What a snapshot says of the log it stands for (Raft §7, figure 12): all up to this entry, which is committed. */
+export interface SnapshotPoint extends EntryId {
+  /** In force at that entry. */
+  readonly configuration: ConfigurationAt
+  /** The voters of the first configuration, which a log that begins later does not show. */
+  readonly founders: readonly PeerId[]
+}
+
+/** A snapshot as messages and contexts know it. Its chunks are on disk: nothing here grows with the state. */
+export interface Snapshot extends SnapshotPoint {
+  readonly chunks: number
+  readonly bytes: number
+  /** SHA-256 of all chunks, in hex: two snapshots with the same are the same. */
+  readonly checksum: string
+}
+
 interface EntryHead {
   readonly term: Term
   /** Wall-clock milliseconds of the leader that took it. */
@@ -110,6 +138,22 @@ export interface AppendEntriesRejection {
   readonly hintTerm: Term
   readonly round: number
 }
+/** Raft §7, figure 13: a chunk of the leader's snapshot, for a follower that needs entries the leader no longer has. */
+export interface InstallSnapshot {
+  readonly type: 'InstallSnapshot'
+  readonly term: Term
+  readonly snapshot: Snapshot
+  /** Which chunk this is, from 0 on. */
+  readonly chunk: number
+  readonly data: Uint8Array
+}
+/** Of the snapshot at `index` the chunks before `next` are on the follower's disk. */
+export interface InstallSnapshotResponse {
+  readonly type: 'InstallSnapshotResponse'
+  readonly term: Term
+  readonly index: LogIndex
+  readonly next: number
+}
 /** Commands from a member that does not lead; one that finds no leader here is offered again by its sender. */
 export interface Propose {
   readonly type: 'Propose'
@@ -162,6 +206,8 @@ export type RaftMessage =
   | AppendEntries
   | AppendEntriesResponse
   | AppendEntriesRejection
+  | InstallSnapshot
+  | InstallSnapshotResponse
   | Propose
   | ReadIndex
   | ReadIndexResponse

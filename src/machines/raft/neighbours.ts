@@ -34,13 +34,18 @@ export function onIntroduce(context: RaftContext, { from, message }: EventNamed<
   return [withFounding(next, { rivals: new Set(context.founding.rivals).add(from) }), [news]]
 }
 
+const ANSWERS: ReadonlySet<string> = new Set([
+  'AppendEntriesResponse',
+  'AppendEntriesRejection',
+  'InstallSnapshotResponse',
+])
+
 /** Does the sender hold our log? Who answers our AppendEntries does, even if its word for it was lost. */
 export function isOfOurGroup({ peers, formation }: RaftContext, { from, message }: MessageEvent): boolean {
   if (formation.status !== 'formed') return false
   const held = peers.get(from)?.formation
   if (held === formation.id) return true
-  const answers = message.type === 'AppendEntriesResponse' || message.type === 'AppendEntriesRejection'
-  return answers && peers.has(from) && !held
+  return ANSWERS.has(message.type) && peers.has(from) && !held
 }
 
 /**

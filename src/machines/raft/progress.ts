@@ -5,6 +5,8 @@
  *               is due. Every peer starts here, and comes back after a rejection or with a new bond.
  *   replicate   they agree up to `match`: entries go out as they come (Thesis §10.2.1), `next` runs ahead of the answers
  *               and a window bounds what is under way.
+ *   snapshot    it lacks entries that are compacted away: the snapshot goes to it in chunks, a few at a time (Raft §7), until
+ *               it answers with an index past that.
  *
  * A learner catches up in rounds (Thesis §4.2.1): each ends with what the log held when it began, and a round that took
  * less than an election timeout shows that it can keep up.
@@ -12,7 +14,7 @@
  * Only messages with entries are in the window; an answer frees all up to its match index.
  */
 import { RAFT } from '../../limits.ts'
-import type { LogIndex } from './messages.ts'
+import type { LogIndex, Snapshot } from './messages.ts'
 
 interface InFlight {
   readonly lastIndex: LogIndex
@@ -26,8 +28,18 @@ interface CatchUp {
   readonly fit: boolean
 }
 
+/** A snapshot on its way: chunks before `taken` are on the follower's disk, those before `next` were sent. */
+interface Transfer {
+  readonly index: LogIndex
+  readonly chunks: number
+  readonly taken: number
+  readonly next: number
+  /** When `taken` last moved, or everything since was sent again. */
+  readonly sinceMs: number
+}
+
 export interface Progress {
-  readonly state: 'probe' | 'replicate'
+  readonly state: 'probe' | 'replicate' | 'snapshot'
   /** The highest index known to be on the follower's disk as in our log. */
   readonly match: LogIndex
   readonly next: LogIndex
@@ -41,6 +53,8 @@ export interface Progress {
   readonly round: number
   /** Of a learner that has answered; null for all others. */
   readonly catchUp: CatchUp | null
+  /** In state `snapshot` only. */
+  readonly transfer: Transfer | null
 }
 
 const NOTHING: readonly InFlight[] = []
@@ -57,16 +71,64 @@ export function probing(next: LogIndex, nowMs: number): Progress {
     lastContactMs: nowMs,
     round: 0,
     catchUp: null,
+    transfer: null,
   }
 }
 
 /** What was under way on the old bond is gone: find out again, from what is known for sure. */
 export function restarted(progress: Progress, next: LogIndex): Progress {
-  return { ...progress, state: 'probe', next, probing: false, inFlight: NOTHING, inFlightBytes: 0, catchUp: null }
+  return {
+    ...progress,
+    state: 'probe',
+    next,
+    probing: false,
+    inFlight: NOTHING,
+    inFlightBytes: 0,
+    catchUp: null,
+    transfer: null,
+  }
+}
+
+/** Raft §7: it needs what only the snapshot has. */
+export function transferring(progress: Progress, { index, chunks }: Snapshot, sinceMs: number): Progress {
+  const transfer = { index, chunks, taken: 0, next: 0, sinceMs }
+  return { ...restarted(progress, progress.next), state: 'snapshot', transfer }
+}
+
+/** May the next chunk go out now? */
+export function maySendChunk({ transfer }: Progress): boolean {
+  if (transfer === null) return false
+  const { chunks, next, taken } = transfer
+  return next < chunks && next - taken < RAFT.snapshotChunksInFlightMax
+}
+
+export function chunkSent(progress: Progress): Progress {
+  const { transfer } = progress
+  return transfer === null ? progress : { ...progress, transfer: { ...transfer, next: transfer.next + 1 } }
+}
+
+/**
+ * It has all chunks before `next` of the snapshot at `index`: more than before, where part of it had come over an earlier bond; or fewer,
+ * where it found what had come damaged.
+ */
+export function chunksTaken(progress: Progress, index: LogIndex, next: number, nowMs: number): Progress {
+  const { transfer } = progress
+  if (transfer === null || transfer.index !== index || next === transfer.taken) return progress
+  const sent = next > transfer.taken ? Math.max(transfer.next, next) : next
+  return { ...progress, transfer: { ...transfer, taken: next, next: sent, sinceMs: nowMs } }
+}
+
+/** Nothing came of the chunks under way for so long: they were lost, or their answers. The last is sent again where all are taken. */
+export function resentWhenStalled(progress: Progress, nowMs: number, patienceMs: number): Progress {
+  const { transfer } = progress
+  if (transfer === null || nowMs - transfer.sinceMs < patienceMs) return progress
+  const next = Math.min(transfer.taken, transfer.chunks - 1)
+  return { ...progress, transfer: { ...transfer, next, sinceMs: nowMs } }
 }
 
 /** May the next entries go out now? */
 export function maySend(progress: Progress, lastIndex: LogIndex): boolean {
+  if (progress.state === 'snapshot') return false
   if (progress.state === 'probe') return !progress.probing
   return progress.next <= lastIndex && !isFull(progress)
 }
@@ -94,7 +156,8 @@ export function heard(progress: Progress, nowMs: number, round: number): Progres
 /** Raft §5.3: its log agrees with ours up to `matchIndex`. */
 export function matched(progress: Progress, matchIndex: LogIndex): Progress {
   const match = Math.max(progress.match, matchIndex) as LogIndex
-  const next = Math.max(progress.state === 'probe' ? 0 : progress.next, match + 1) as LogIndex
+  if (progress.transfer !== null && matchIndex < progress.transfer.index) return { ...progress, match }
+  const next = Math.max(progress.state === 'replicate' ? progress.next : 0, match + 1) as LogIndex
   let freed = 0
   let place = 0
   for (; place < progress.inFlight.length && progress.inFlight[place]!.lastIndex <= match; place++) {
@@ -106,6 +169,7 @@ export function matched(progress: Progress, matchIndex: LogIndex): Progress {
     match,
     next,
     probing: false,
+    transfer: null,
     inFlight: place === 0 ? progress.inFlight : progress.inFlight.slice(place),
     inFlightBytes: progress.inFlightBytes - freed,
   }
@@ -126,6 +190,7 @@ export function isCaughtUp({ catchUp }: Progress, nowMs: number, roundMs: number
 
 /** A rejection that an answer since has overtaken, or that is not about the probe under way, says nothing new. */
 export function isStaleRejection({ state, match, next }: Progress, prevIndex: LogIndex): boolean {
+  if (state === 'snapshot') return true
   return state === 'replicate' ? prevIndex <= match : prevIndex !== next - 1
 }
 

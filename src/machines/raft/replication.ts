@@ -3,12 +3,14 @@
  * same message, so it is encoded once. AppendEntries wait for the leader's term on its disk, not for its entries: disk and
  * network work at the same time, and the leader counts itself only when its disk has answered.
  */
+
+import { assert } from '../../errors.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
 import { type RaftContext, update, withReads } from './context.ts'
 import type { Batch } from './log.ts'
 import type { AppendEntries, LogIndex } from './messages.ts'
-import { maySend, type Progress, sent } from './progress.ts'
+import { chunkSent, maySend, maySendChunk, type Progress, resentWhenStalled, sent, transferring } from './progress.ts'
 import { type Effect, type Step, sendTo, stay } from './step.ts'
 
 /**
@@ -34,16 +36,53 @@ export function isReachable({ peers, formation }: RaftContext, peer: PeerId): bo
 /** Send each follower what its state and its window allow. */
 export function replicate(context: RaftContext, occasion: Occasion): Step {
   const outgoing = new Map<number, Outgoing>()
+  const chunks: Effect[] = []
   let progress: Map<PeerId, Progress> | null = null
   for (const [peer, before] of context.progress) {
     if (!isReachable(context, peer)) continue
-    const after = feed(context, peer, before, occasion, outgoing)
+    const after = lacksEntries(context, before)
+      ? feedSnapshot(context, peer, before, occasion, outgoing, chunks)
+      : feed(context, peer, before, occasion, outgoing)
     if (after === before) continue
     progress ??= new Map(context.progress)
     progress.set(peer, after)
   }
-  if (outgoing.size === 0) return stay(context)
-  return [progress === null ? context : update(context, { progress }), effectsOf(context, outgoing)]
+  if (outgoing.size === 0 && chunks.length === 0) return stay(context)
+  const effects = effectsOf(context, outgoing)
+  return [
+    progress === null ? context : update(context, { progress }),
+    chunks.length === 0 ? effects : [...effects, ...chunks],
+  ]
+}
+
+/** Raft §7: the next entry it needs is compacted away. */
+function lacksEntries({ log }: RaftContext, { state, next }: Progress): boolean {
+  return state === 'snapshot' || next <= log.offset
+}
+
+/** Chunks of our snapshot, the newest there is; and heartbeats, which it rejects and thereby answers. */
+function feedSnapshot(
+  context: RaftContext,
+  peer: PeerId,
+  before: Progress,
+  occasion: Occasion,
+  outgoing: Map<number, Outgoing>,
+  chunks: Effect[],
+): Progress {
+  const { log, snapshots, nowMs, term, election, writes } = context
+  const snapshot = snapshots.saved
+  assert(snapshot !== null, `the log begins after ${log.offset}, and nothing stands for what was before`)
+  let progress = before.transfer?.index === snapshot.index ? before : transferring(before, snapshot, nowMs)
+  if (occasion === 'heartbeat') {
+    progress = resentWhenStalled(progress, nowMs, election.timing.electionTimeoutMs)
+    const next = (log.offset + 1) as LogIndex
+    put(outgoing, next * 2 + 1, peer, next, () => NO_ENTRIES)
+  }
+  for (; maySendChunk(progress); progress = chunkSent(progress)) {
+    const chunk = progress.transfer!.next
+    chunks.push({ type: 'sendChunk', params: { to: peer, term, snapshot, chunk, after: writes.hardState } })
+  }
+  return progress
 }
 
 function feed(

@@ -20,6 +20,21 @@ interface Session<Result> {
   usedMs: number
 }
 
+/** A session as plain values. */
+export interface KeptSession<Result> {
+  readonly id: number
+  readonly nonce: string
+  readonly acknowledged: number
+  readonly usedMs: number
+  readonly results: readonly (readonly [sequence: number, result: Result])[]
+}
+
+/** A session table as plain values: sessions in order of last use, the oldest first. */
+export interface KeptSessions<Result> {
+  readonly nowMs: number
+  readonly sessions: readonly KeptSession<Result>[]
+}
+
 export type SessionDecision<Result> = 'apply' | 'stale' | 'expired' | { readonly cached: Result }
 
 export class SessionTable<Result> {
@@ -86,6 +101,26 @@ export class SessionTable<Result> {
     if (sequence <= session.acknowledged) return 'stale'
     if (!session.results.has(sequence)) return 'apply'
     return { cached: session.results.get(sequence) as Result }
+  }
+
+  /** All of it, as plain values for a snapshot; the order of use is theirs. */
+  kept(): KeptSessions<Result> {
+    const sessions = [...this.#sessions].map(([id, { nonce, acknowledged, results, usedMs }]) => {
+      return { id, nonce, acknowledged, usedMs, results: [...results] }
+    })
+    return { nowMs: this.#nowMs, sessions }
+  }
+
+  /** Becomes what `kept` told on another member, or here before. */
+  restore({ nowMs, sessions }: KeptSessions<Result>): void {
+    this.#nowMs = nowMs
+    this.#sessions.clear()
+    this.#newest = sessions.at(-1)?.id ?? 0
+    this.#nextExpiryMs = Number.POSITIVE_INFINITY
+    for (const { id, nonce, acknowledged, usedMs, results } of sessions) {
+      this.#sessions.set(id, { nonce, acknowledged, usedMs, results: new Map(results) })
+      this.#nextExpiryMs = Math.min(this.#nextExpiryMs, usedMs + this.#idleMs)
+    }
   }
 
   /** The result of a command that `decide` said to apply. */

@@ -8,8 +8,8 @@
 import type { PeerId } from '../../identity/keys.ts'
 import { afterCommit, afterWrite, latest } from './configuration.ts'
 import { type RaftContext, update, type Writes } from './context.ts'
-import type { Apply, Persist, Respond, Send } from './effects.ts'
-import type { Log } from './log.ts'
+import type { Apply, Persist, Respond, Restore, Send, SendChunk, SnapshotWrite, TakeSnapshot } from './effects.ts'
+import { bytesOf, type Log } from './log.ts'
 import type { Entry, LogIndex, RaftMessage } from './messages.ts'
 
 export type Effect =
@@ -17,6 +17,9 @@ export type Effect =
   | { readonly type: 'send'; readonly params: Send }
   | { readonly type: 'apply'; readonly params: Apply }
   | { readonly type: 'respond'; readonly params: Respond }
+  | { readonly type: 'takeSnapshot'; readonly params: TakeSnapshot }
+  | { readonly type: 'sendChunk'; readonly params: SendChunk }
+  | { readonly type: 'restore'; readonly params: Restore }
 
 export type Step = readonly [RaftContext, readonly Effect[]]
 export type Rule = (context: RaftContext) => Step
@@ -63,8 +66,19 @@ export function writeEntries(context: RaftContext, log: Log, from: LogIndex, ent
   return write(next, false, from, entries)
 }
 
-/** Term, vote, formation and entries in one write. */
-export function write(context: RaftContext, hard: boolean, from: LogIndex, entries: readonly Entry[]): Step {
+/** What becomes of a snapshot, or of the log's beginning; what the log ends with stays. */
+export function writeSnapshot(context: RaftContext, snapshot: SnapshotWrite): Step {
+  return write(context, false, (context.log.lastIndex + 1) as LogIndex, [], snapshot)
+}
+
+/** Term, vote, formation, entries and snapshot in one write. */
+export function write(
+  context: RaftContext,
+  hard: boolean,
+  from: LogIndex,
+  entries: readonly Entry[],
+  snapshot: SnapshotWrite | null = null,
+): Step {
   const { writes, log } = context
   const number = writes.issued + 1
   const cut = (from - 1) as LogIndex
@@ -77,7 +91,10 @@ export function write(context: RaftContext, hard: boolean, from: LogIndex, entri
   }
   const { term, votedFor, formation } = context
   const hardState = hard ? { term, votedFor, formation } : null
-  return [update(context, { writes: next }), [{ type: 'persist', params: { number, hardState, from, entries } }]]
+  return [
+    update(context, { writes: next }),
+    [{ type: 'persist', params: { number, hardState, from, entries, snapshot } }],
+  ]
 }
 
 /** The disk answered for every write up to `number`. */
@@ -92,11 +109,14 @@ export function onPersisted(context: RaftContext, number: number): RaftContext {
 /** Raft §5.3: entries up to `commitIndex` are committed; hand them on in order, once. */
 export function commitUpTo(context: RaftContext, commitIndex: LogIndex): Step {
   if (commitIndex <= context.commitIndex) return stay(context)
-  const from = (context.appliedIndex + 1) as LogIndex
+  const from = (context.commitIndex + 1) as LogIndex
   const entries = context.log.between(from, commitIndex)
-  const configurations = afterCommit(context.configurations, commitIndex)
-  return [
-    update(context, { commitIndex, appliedIndex: commitIndex, configurations }),
-    [{ type: 'apply', params: { from, entries } }],
-  ]
+  const bytes = bytesOf(entries)
+  const next = update(context, {
+    commitIndex,
+    configurations: afterCommit(context.configurations, commitIndex),
+    snapshots: { ...context.snapshots, appliedBytes: context.snapshots.appliedBytes + bytes },
+    uncommittedBytes: context.leader === context.self ? context.uncommittedBytes - bytes : 0,
+  })
+  return [next, [{ type: 'apply', params: { from, entries } }]]
 }

@@ -91,15 +91,22 @@ function mustHeed(context: RaftContext, event: MessageEvent): boolean {
   const { from, message } = event
   switch (message.type) {
     case 'AppendEntries':
+    case 'InstallSnapshot':
       return true
     case 'AppendEntriesResponse':
     case 'AppendEntriesRejection':
+    case 'InstallSnapshotResponse':
       return isMember(context.configuration, from)
     case 'RequestVote':
       return mayAsk(context, event) && (message.transfer || !hearsLeader(context))
     default:
       return isVoter(context.configuration, from)
   }
+}
+
+/** A leader of the term this member is in. */
+export function isOfThisTerm({ term }: RaftContext, { message }: MessageEvent): boolean {
+  return termOf(message) === term
 }
 
 /** The newer term of an event that `isOfNewerTerm`. */
