@@ -74,7 +74,7 @@ function lengthOf(part: Uint8Array): Uint8Array {
 /** Throws `ProtocolAssertion` or `InvalidMessage` where the chunks are not those of a snapshot this version knows. */
 export function decodeState(chunks: readonly Uint8Array[]): ReplicaState {
   const parts = partsIn(Buffer.concat(chunks))
-  const { nowMs, sessions } = valueOf(parts.next()) as { readonly nowMs: number; readonly sessions: number }
+  const { nowMs, sessions } = valueIn(parts.next()) as { readonly nowMs: number; readonly sessions: number }
   return { sessions: { nowMs, sessions: Array.from({ length: sessions }, () => sessionOf(parts)) }, machine: parts }
 }
 
@@ -90,14 +90,14 @@ function* partsIn(whole: Buffer): Generator<Uint8Array, void> {
 }
 
 /** Its own earlier encoding, behind a checksum: what it says of itself is so. */
-function valueOf({ value, done }: IteratorResult<Uint8Array, void>): unknown {
+function valueIn({ value, done }: IteratorResult<Uint8Array, void>): unknown {
   assert(done !== true, 'a snapshot ends in the middle of the session table')
   return decodeValue(value as Uint8Array)
 }
 
 function sessionOf(parts: Iterator<Uint8Array, void>): Session {
-  const { results, ...session } = valueOf(parts.next()) as Omit<Session, 'results'> & { readonly results: number }
-  return { ...session, results: Array.from({ length: results }, () => valueOf(parts.next()) as Result) }
+  const { results, ...session } = valueIn(parts.next()) as Omit<Session, 'results'> & { readonly results: number }
+  return { ...session, results: Array.from({ length: results }, () => valueIn(parts.next()) as Result) }
 }
 
 /** What `chunks` are the snapshot of. */

@@ -18,8 +18,10 @@ const adder = (): StateMachine<{ add: number }, number, 'total', number> => {
       return total
     },
     query: () => total,
-    snapshot: () => [],
-    restore: () => {},
+    snapshot: () => [new TextEncoder().encode(`${total}`)],
+    restore: ([bytes]) => {
+      total = Number(new TextDecoder().decode(bytes))
+    },
   }
 }
 
@@ -99,6 +101,43 @@ describe('replica', () => {
     const { replica, outcomes } = run([session('a'), command(1, Uint8Array.of(0xff, 0x00)), command(2, { add: 4 })])
     expect(outcomes[0]?.[1]).toMatchObject({ ok: false, code: 'CommandFailed' })
     expect(replica.query('total')).toBe(4)
+  })
+
+  it('becomes by its snapshot what another was: state, place, and results that were not acknowledged yet', () => {
+    const { replica } = run([session('a'), command(1, { add: 2 }), command(2, { add: -1 }), command(3, { add: 3 })])
+    const opened: unknown[] = []
+    const outcomes: [number, Outcome][] = []
+    const other = new Replica({
+      machine: adder(),
+      onSession: (nonce, index) => opened.push([nonce, index]),
+      onCommand: (_session, sequence, _index, outcome) => outcomes.push([sequence, outcome]),
+    })
+    other.restore(4 as LogIndex, replica.snapshot())
+    expect([other.applied, other.query('total'), opened]).toEqual([4, 5, [['a', 1]]])
+    // The same commands once more, as a client sends them that missed the answers.
+    other.apply({ from: 5 as LogIndex, entries: [1, 2, 3].map((sequence) => command(sequence, { add: 9 })) })
+    expect(outcomes).toEqual([
+      [1, { ok: true, result: 2 }],
+      [2, { ok: false, code: 'CommandFailed', detail: 'only upwards' }],
+      [3, { ok: true, result: 5 }],
+    ])
+    expect(other.query('total')).toBe(5)
+  })
+
+  it('forgets sessions after a snapshot as it would have without', () => {
+    const { replica } = run([session('a'), command(1, { add: 2 })])
+    const outcomes: Outcome[] = []
+    const onCommand = (_s: number, _q: number, _i: number, outcome: Outcome) => outcomes.push(outcome)
+    const other = new Replica({ machine: adder(), onSession: () => {}, onCommand })
+    other.restore(2 as LogIndex, replica.snapshot())
+    const later: Entry = { kind: 'noop', term: 1 as Term, timeMs: 5 + RAFT.sessionIdleMs }
+    other.apply({ from: 3 as LogIndex, entries: [later, command(2, { add: 3 })] })
+    expect(outcomes).toMatchObject([{ ok: false, code: 'SessionExpired' }])
+  })
+
+  it('stops rather than go back to an older snapshot', () => {
+    const { replica } = run([session('a'), command(1, { add: 2 })])
+    expect(() => replica.restore(1 as LogIndex, replica.snapshot())).toThrow(/invariant/)
   })
 
   it('stops rather than apply an entry out of order', () => {

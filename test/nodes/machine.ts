@@ -4,6 +4,7 @@
  */
 import type { Group } from '../../src/actors/group.ts'
 import { createNode, type TesseraNode } from '../../src/actors/node.ts'
+import type { JoinOptions } from '../../src/actors/options.ts'
 import type { RaftActor } from '../../src/actors/raft.ts'
 import { Identity, type PeerId } from '../../src/identity/keys.ts'
 import type { RaftMessage } from '../../src/machines/raft/messages.ts'
@@ -13,6 +14,7 @@ import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { watched } from '../../src/testing/watched-transport.ts'
 import { counter, KEY, NETWORK, type World } from './world.ts'
 
+type JoinExtras = Pick<JoinOptions<ReturnType<typeof counter>>, 'compaction'>
 export type CounterGroup = Group<ReturnType<typeof counter>>
 
 interface Running {
@@ -31,11 +33,13 @@ export class Machine {
   readonly #voters: number
   readonly #identity: Identity
   readonly #chance: Chance
+  readonly #options: JoinExtras
   #running: Running | null = null
   #place: string
   #heard = () => {}
 
-  constructor(world: World, name: string, voters: number, seed: number) {
+  constructor(world: World, name: string, voters: number, seed: number, options: JoinExtras = {}) {
+    this.#options = options
     this.#world = world
     this.#name = name
     this.#place = name
@@ -88,7 +92,11 @@ export class Machine {
       }),
     )
     this.#place = place
-    this.#running = { clock, node, group: node.join({ key: KEY, machine: counter(), voters: this.#voters }) }
+    this.#running = {
+      clock,
+      node,
+      group: node.join({ key: KEY, machine: counter(), voters: this.#voters, ...this.#options }),
+    }
   }
 
   /** SIGKILL: the process is gone, its peers' links break at once. */
@@ -131,13 +139,13 @@ export class Machines {
   readonly all: readonly Machine[]
   readonly #world: World
 
-  constructor(world: World, size: number, seed: number) {
+  constructor(world: World, size: number, seed: number, options: JoinExtras = {}) {
     this.#world = world
-    this.all = Array.from({ length: size }, (_, at) => new Machine(world, `m${at}`, size, seed))
+    this.all = Array.from({ length: size }, (_, at) => new Machine(world, `m${at}`, size, seed, options))
   }
 
-  static async formed(world: World, size: number, seed: number): Promise<Machines> {
-    const machines = new Machines(world, size, seed)
+  static async formed(world: World, size: number, seed: number, options: JoinExtras = {}): Promise<Machines> {
+    const machines = new Machines(world, size, seed, options)
     for (const machine of machines.all) await machines.start(machine)
     await world.until(Promise.all(machines.all.map(({ group }) => group.when.online())))
     return machines

@@ -22,8 +22,10 @@ export function counter(): StateMachine<{ add: number }, number, 'total', number
       return total
     },
     query: () => total,
-    snapshot: () => [],
-    restore: () => {},
+    snapshot: () => [new TextEncoder().encode(`${total}`)],
+    restore: ([bytes]) => {
+      total = Number(new TextDecoder().decode(bytes))
+    },
   }
 }
 

@@ -8,14 +8,22 @@ import {
   ALICE,
   after,
   BOB,
+  chunkWrite,
   command,
+  compact,
   digested,
   entriesOfAllKinds,
   GROUP,
   hardState,
+  held,
+  install,
   log,
+  NONE,
   OTHER_GROUP,
   persist,
+  saved,
+  snapshot,
+  whole,
   written,
 } from './samples.ts'
 
@@ -90,6 +98,7 @@ export function describeStorage(name: string, durable: boolean, make: () => Harn
     })
 
     describeKept(opened)
+    describeSnapshots(opened)
     if (durable) describeRefusals(() => harness.storage, opened)
   })
 }
@@ -147,6 +156,108 @@ function describeKept(opened: Open): void {
     await written(mine, persist(1, 1, [command(1, 1)], hardState(1)))
     expect(opened(GROUP, BOB).persisted).toBeNull()
     expect(opened(OTHER_GROUP, ALICE).persisted).toBeNull()
+  })
+}
+
+const ten = () => Array.from({ length: 10 }, (_, i) => command(1, i))
+
+/** Raft §7: a snapshot beside the log, whole or not at all. */
+function describeSnapshots(opened: Open): void {
+  const reopened = (store: RaftStore) => closedAndOpened(store, opened)
+  const withLog = async (): Promise<RaftStore> => {
+    const store = opened()
+    await written(store, persist(1, 1, ten(), hardState(1)))
+    return store
+  }
+
+  it('keeps a snapshot of its own, and hands out its chunks at once and after a restart', async () => {
+    const store = await withLog()
+    const of = snapshot(6)
+    expect(held(store, of)).toEqual(NONE)
+    expect(await saved(store, of)).toBeNull()
+    expect(held(store, of)).toEqual(whole(of))
+    const again = await reopened(store)
+    expect(again.persisted).toEqual({ ...log(ten(), hardState(1)), snapshot: of })
+    expect(held(again, of)).toEqual(whole(of))
+    expect(again.chunk(of.index, of.chunks)).toBeNull()
+  })
+
+  it('keeps the newest only, whatever the order they come in', async () => {
+    const store = await withLog()
+    const [older, newer] = [snapshot(4), snapshot(8)]
+    for (const of of [older, newer, snapshot(3)]) expect(await saved(store, of)).toBeNull()
+    const kept = (one: RaftStore) => [held(one, older), held(one, newer), held(one, snapshot(3))]
+    expect(kept(store)).toEqual([NONE, whole(newer), NONE])
+    expect(kept(await reopened(store))).toEqual([NONE, whole(newer), NONE])
+  })
+
+  it('begins the log after what is compacted, with the same entries as before', async () => {
+    const store = await withLog()
+    await saved(store, snapshot(6))
+    await written(store, compact(2, 10, 4))
+    await written(store, persist(3, 11, [command(1, 10)]))
+    const again = await reopened(store)
+    const base = { index: 4, term: 1 }
+    expect(again.persisted).toMatchObject({ base, entries: [...ten().slice(4), command(1, 10)] })
+    await written(again, persist(4, 7, [command(2, 1)]))
+    await written(again, compact(5, 7, 6))
+    expect((await reopened(again)).persisted).toMatchObject({ base: { index: 6, term: 1 }, entries: [command(2, 1)] })
+  })
+
+  it('keeps what has come of another’s snapshot, beside its own', async () => {
+    const store = await withLog()
+    const [own, coming] = [snapshot(6), snapshot(40)]
+    await saved(store, own)
+    await written(store, chunkWrite(2, 10, coming, 0))
+    await written(store, chunkWrite(3, 10, coming, 1))
+    const again = await reopened(store)
+    expect(again.persisted).toMatchObject({ snapshot: own, receiving: { snapshot: coming, next: 2 } })
+    expect(held(again, own)).toEqual(whole(own))
+    expect(held(again, coming)).toEqual([...whole(coming).slice(0, 2), null])
+  })
+
+  it('forgets what had come of one when the first chunk of another comes', async () => {
+    const store = await withLog()
+    // At the same place, but not the same.
+    const [first, second] = [snapshot(40, 1), snapshot(40, 2)]
+    for (const at of [0, 1, 2]) await written(store, chunkWrite(2 + at, 10, first, at))
+    await written(store, chunkWrite(5, 10, second, 0))
+    const again = await reopened(store)
+    expect(again.persisted?.receiving).toEqual({ snapshot: second, next: 1 })
+    expect(held(again, second)).toEqual([whole(second)[0], null, null])
+  })
+
+  it('installs what has come: the log begins after it, and it is this member’s own', async () => {
+    const store = await withLog()
+    const [own, coming] = [snapshot(6), snapshot(40)]
+    await saved(store, own)
+    for (const at of [0, 1, 2]) await written(store, chunkWrite(2 + at, 10, coming, at))
+    await written(store, install(5, 40, coming))
+    await written(store, persist(6, 41, [command(2, 1)]))
+    expect([held(store, own), held(store, coming)]).toEqual([NONE, whole(coming)])
+    const again = await reopened(store)
+    expect([held(again, own), held(again, coming)]).toEqual([NONE, whole(coming)])
+    const base = { index: 40, term: 1 }
+    expect(again.persisted).toEqual({ ...log([command(2, 1)], hardState(1)), base, snapshot: coming })
+  })
+
+  it('installs it before entries that stay', async () => {
+    const store = await withLog()
+    const coming = snapshot(7)
+    for (const at of [0, 1, 2]) await written(store, chunkWrite(2 + at, 10, coming, at))
+    await written(store, install(5, 10, coming))
+    expect((await reopened(store)).persisted).toMatchObject({ base: { index: 7, term: 1 }, entries: ten().slice(7) })
+  })
+
+  it('does not go back to its own, when that was saved while a newer one was installed', async () => {
+    const store = await withLog()
+    const [own, coming] = [snapshot(6), snapshot(40)]
+    for (const at of [0, 1, 2]) await written(store, chunkWrite(2 + at, 10, coming, at))
+    const [mine] = await Promise.all([saved(store, own), written(store, install(5, 40, coming))])
+    expect(mine).toBeNull()
+    expect([held(store, own), held(store, coming)]).toEqual([NONE, whole(coming)])
+    const again = await reopened(store)
+    expect([held(again, own), held(again, coming)]).toEqual([NONE, whole(coming)])
   })
 }
 

@@ -5,14 +5,22 @@ import * as fc from 'fast-check'
 import { open } from 'lmdb'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { lmdb } from '../../src/actors/storage/lmdb.ts'
-import { entryKey, FORMAT_VERSION, sealed } from '../../src/actors/storage/lmdb-format.ts'
+import {
+  chunkKey,
+  encodePiece,
+  FORMAT_VERSION,
+  OWN_KEY,
+  pieceKey,
+  sealed,
+} from '../../src/actors/storage/lmdb-format.ts'
 import { TesseraError } from '../../src/errors.ts'
 import type { GroupId } from '../../src/identity/digest.ts'
-import { encodeEntry } from '../../src/transport/codec.ts'
+import type { LogIndex } from '../../src/machines/raft/messages.ts'
 import {
   ALICE,
   BOB,
   command,
+  compact,
   contentsOf,
   digested,
   entriesOfAllKinds,
@@ -21,12 +29,15 @@ import {
   hardState,
   OTHER_GROUP,
   persist,
+  saved,
+  snapshot,
   written,
 } from './samples.ts'
 
 const folders = new Folders()
 const templates = new Folders()
-/** A store with a log of some depth and a history of truncations, so that it has free pages too. */
+const OWN = snapshot(6)
+/** A store with a log of some depth, a history of truncations, so that it has free pages too, and a snapshot. */
 let template: string
 
 beforeAll(async () => {
@@ -36,6 +47,8 @@ beforeAll(async () => {
   await written(store, persist(1, 1, entries, hardState(2)))
   await written(store, persist(2, 300, [command(3, 1)], hardState(3)))
   await written(store, persist(3, 301, [command(3, 2)], hardState(4, BOB)))
+  await saved(store, OWN)
+  await written(store, compact(4, 301, 4))
   await store.close()
 })
 afterAll(() => templates.remove())
@@ -61,6 +74,19 @@ function refusalOf(root: string, group: GroupId = GROUP, self = ALICE): string {
   expect((refusal as TesseraError).code).toBe('StorageFailed')
   expect(contentsOf(root)).toEqual(before)
   return (refusal as TesseraError).message
+}
+
+/** Changes the log by way of LMDB itself, so that only its meaning is wrong. */
+async function meddle({ store }: { readonly store: string }, change: (log: ReturnType<typeof open>) => void) {
+  const log = open({
+    path: join(store, 'log'),
+    noSubdir: false,
+    keyEncoding: 'binary',
+    encoding: 'binary',
+    overlappingSync: false,
+  })
+  change(log)
+  await log.close()
 }
 
 describe('a store that belongs elsewhere', () => {
@@ -91,7 +117,9 @@ describe('a store of another format', () => {
   ])('%i is named, with what to do', (version, todo) => {
     const { root, store } = copy()
     writeFileSync(join(store, 'header'), `tessera.store:${version} whatever came later\n`)
-    expect(refusalOf(root)).toMatch(new RegExp(`has format ${version}, this version reads format 1: .*${todo}`))
+    expect(refusalOf(root)).toMatch(
+      new RegExp(`has format ${version}, this version reads format ${FORMAT_VERSION}: .*${todo}`),
+    )
   })
 })
 
@@ -122,37 +150,42 @@ describe('a damaged store', () => {
     expect(refusalOf(damaged.root)).toMatch(message)
   })
 
-  /** Changes the log by way of LMDB itself, so that only its meaning is wrong. */
-  async function meddle({ store }: { readonly store: string }, change: (log: ReturnType<typeof open>) => void) {
-    const log = open({
-      path: join(store, 'log'),
-      noSubdir: false,
-      keyEncoding: 'binary',
-      encoding: 'binary',
-      overlappingSync: false,
-    })
-    change(log)
-    await log.close()
-  }
   const meddled: readonly (readonly [string, RegExp, (log: ReturnType<typeof open>) => void])[] = [
-    ['a gap in the log', /entry 7 is missing/, (log) => log.removeSync(entryKey(7))],
-    ['no first entry', /entry 1 is missing/, (log) => log.removeSync(entryKey(1))],
+    ['a gap in the log', /piece 3 of the log follows a gap/, (log) => log.removeSync(pieceKey(2))],
+    ['no first entry', /entry 5 is missing/, (log) => log.removeSync(pieceKey(1))],
     [
-      'an entry that does not decode',
-      /entry 5 does not decode/,
-      (log) => log.putSync(entryKey(5), sealed(entryKey(5), Uint8Array.of(0x82, 9, 9))),
+      'a piece of the log that does not decode',
+      /piece 2 of the log does not decode/,
+      (log) => log.putSync(pieceKey(2), sealed(pieceKey(2), Uint8Array.of(0x82, 9, 9))),
     ],
     [
       'an entry of an older term than the one before it',
       /entry 301 is of an older term/,
-      (log) => log.putSync(entryKey(301), sealed(entryKey(301), encodeEntry(command(1, 1)))),
+      (log) => {
+        const piece = encodePiece({ from: 301 as LogIndex, entries: [command(1, 1)] })
+        log.putSync(pieceKey(4), sealed(pieceKey(4), piece))
+      },
     ],
     [
-      'an entry under the index of another',
-      /does not match its checksum/,
-      (log) => log.putSync(entryKey(9), log.get(entryKey(8))),
+      'an entry that follows nothing',
+      /entry 302 is missing/,
+      (log) => {
+        const piece = encodePiece({ from: 305 as LogIndex, entries: [command(3, 1)] })
+        log.putSync(pieceKey(5), sealed(pieceKey(5), piece))
+      },
     ],
-    ['a record too short', /value is too short/, (log) => log.putSync(entryKey(4), Uint8Array.of(1))],
+    [
+      'a piece under the number of another',
+      /does not match its checksum/,
+      (log) => log.putSync(pieceKey(4), log.get(pieceKey(3))),
+    ],
+    [
+      'a snapshot without one of its chunks',
+      /chunk 1 of the snapshot at 6 is missing/,
+      (log) => log.removeSync(chunkKey(OWN, 1)),
+    ],
+    ['a log that begins later than any snapshot', /nothing stands for the beginning/, (log) => log.removeSync(OWN_KEY)],
+    ['a record too short', /value is too short/, (log) => log.putSync(pieceKey(4), Uint8Array.of(1))],
     [
       'a record of an unknown kind',
       /unknown kind/,
@@ -192,6 +225,22 @@ describe('a damaged store', () => {
       { numRuns: 150 },
     )
     expect(refused).toBeGreaterThan(20)
+  })
+})
+
+describe('a store whose snapshot was interrupted', () => {
+  it('is opened as it was before, and rid of what was left behind with the next snapshot', async () => {
+    const damaged = copy()
+    const half = snapshot(200)
+    await meddle(damaged, (log) => log.putSync(chunkKey(half, 0), sealed(chunkKey(half, 0), Uint8Array.of(1))))
+    const store = lmdb(damaged.root).open(GROUP, ALICE)
+    expect(store.persisted?.snapshot).toEqual(OWN)
+    await saved(store, snapshot(201))
+    await store.close()
+    await meddle(damaged, (log) => {
+      expect(log.get(chunkKey(half, 0))).toBeUndefined()
+      expect(log.get(chunkKey(snapshot(201), 0))).toBeDefined()
+    })
   })
 })
 

@@ -7,7 +7,7 @@ import { BEGINNING, FORGOTTEN, type Persisted, type RaftStore } from '../../src/
 import { digest } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
 import type { HardState, Persist } from '../../src/machines/raft/effects.ts'
-import type { Entry, FormationId, LogIndex, Term } from '../../src/machines/raft/messages.ts'
+import type { Entry, FormationId, LogIndex, Snapshot, Term } from '../../src/machines/raft/messages.ts'
 import { encodeEntry } from '../../src/transport/codec.ts'
 
 export const GROUP = digest('a group')
@@ -45,6 +45,49 @@ export function entriesOfAllKinds(): Entry[] {
   ]
 }
 
+/** What a snapshot of three chunks at `index` says of itself. */
+export function snapshot(index: number, salt = 0): Snapshot {
+  const configuration = { index: 1 as LogIndex, configuration: { voters: [ALICE, BOB], learners: [] } }
+  const checksum = hash('sha256', `${index} ${salt}`)
+  return {
+    index: index as LogIndex,
+    term: 1 as Term,
+    configuration,
+    founders: [ALICE],
+    chunks: 3,
+    bytes: 600_000,
+    checksum,
+  }
+}
+
+const chunks = new Map<string, Uint8Array[]>()
+
+/** Its chunks; two of them take many pages of their own. */
+export function chunksOf({ index, checksum }: Snapshot): Uint8Array[] {
+  const made =
+    chunks.get(checksum) ??
+    [256 * 1024, 256 * 1024, 75_712].map((bytes, k) => Buffer.alloc(bytes, `${checksum} ${index} ${k}`, 'latin1'))
+  chunks.set(checksum, made)
+  return made
+}
+
+/** Chunk `at` of a snapshot on its way here, while the log ends at `last`. */
+export function chunkWrite(number: number, last: number, of: Snapshot, at: number): Persist {
+  const data = chunksOf(of)[at]!
+  return { ...persist(number, last + 1, []), snapshot: { kind: 'chunk', snapshot: of, chunk: at, data } }
+}
+
+/** The snapshot that came is this member's; its log goes on with what follows `last`. */
+export function install(number: number, last: number, of: Snapshot): Persist {
+  return { ...persist(number, last + 1, []), snapshot: { kind: 'install', snapshot: of } }
+}
+
+/** The log begins after `index`. */
+export function compact(number: number, last: number, index: number): Persist {
+  const base = { index: index as LogIndex, term: 1 as Term }
+  return { ...persist(number, last + 1, []), snapshot: { kind: 'compact', base } }
+}
+
 export function persist(
   number: number,
   from: number,
@@ -75,6 +118,21 @@ export function digested(persisted: Persisted | null) {
 export function written(store: RaftStore, write: Persist): Promise<unknown> {
   return new Promise((resolve) => store.write(write, resolve))
 }
+
+/** Resolves with what `done` of `save` was given. */
+export function saved(store: RaftStore, of: Snapshot): Promise<unknown> {
+  return new Promise((resolve) => store.save(of, chunksOf(of), resolve))
+}
+
+/** Hashes of the chunks a store has of a snapshot; null for each that it has not. */
+export function held(store: RaftStore, of: Snapshot): (string | null)[] {
+  return Array.from({ length: of.chunks }, (_, at) => {
+    const chunk = store.chunk(of.index, at)
+    return chunk && hash('sha256', chunk)
+  })
+}
+export const whole = (of: Snapshot): string[] => chunksOf(of).map((chunk) => hash('sha256', chunk))
+export const NONE = [null, null, null]
 
 /** Folders that are gone after the test that asked for them. */
 export class Folders {

@@ -5,19 +5,20 @@
  * Mutable; its one owner is the store.
  */
 import type { Persist, SnapshotWrite } from '../../machines/raft/effects.ts'
-import type { EntryId, LogIndex, Snapshot } from '../../machines/raft/messages.ts'
-import { encodeEntry } from '../../transport/codec.ts'
+import { entryBytes } from '../../machines/raft/log.ts'
+import type { Entry, EntryId, LogIndex, Snapshot } from '../../machines/raft/messages.ts'
 import {
   BASE_KEY,
   chunkKey,
   encodeBase,
   encodeHardState,
+  encodePiece,
   encodeReceiving,
   encodeSnapshot,
-  entryKey,
   type Found,
   HARD_STATE_KEY,
   OWN_KEY,
+  pieceKey,
   RECEIVING_KEY,
   sealed,
 } from './lmdb-format.ts'
@@ -39,19 +40,27 @@ export class Change {
   }
 }
 
+/** A piece of the log is cut where it has so many bytes: LMDB keeps each in one run of pages. */
+const PIECE_BYTES_MAX = 256 * 1024
+
 export class Changes {
   #base: LogIndex
   #last: number
   #own: Snapshot | null
   #receiving: Snapshot | null
   #leftovers: readonly Uint8Array[]
+  /** The number of the first piece of the log, and the last index of each from there on. */
+  #firstPiece: number
+  #pieceEnds: number[]
 
-  constructor({ persisted, leftovers }: Found) {
+  constructor({ persisted, leftovers, firstPiece, pieceEnds }: Found) {
     this.#base = persisted?.base.index ?? (0 as LogIndex)
     this.#last = this.#base + (persisted?.entries.length ?? 0)
     this.#own = persisted?.snapshot ?? null
     this.#receiving = persisted?.receiving?.snapshot ?? null
     this.#leftovers = leftovers
+    this.#firstPiece = firstPiece
+    this.#pieceEnds = [...pieceEnds]
   }
 
   /** The snapshot at `index` that has chunks here, this member's own or the one on its way. */
@@ -64,14 +73,25 @@ export class Changes {
     const change = new Change()
     const end = snapshot?.kind === 'install' ? Math.max(this.#last, snapshot.snapshot.index) : this.#last
     if (from <= this.#base || from > end + 1) throw new Error(`an entry ${from} does not follow a log of ${end}`)
-    entries.forEach((entry, i) => {
-      change.put(entryKey(from + i), encodeEntry(entry))
-    })
     if (hardState) change.put(HARD_STATE_KEY, encodeHardState(hardState))
     if (snapshot) this.#writeSnapshot(snapshot, change)
-    for (let index = from + entries.length; index <= this.#last; index++) change.remove(entryKey(index))
-    this.#last = from - 1 + entries.length
+    if (entries.length > 0 || from <= this.#last) this.#writePieces(from, entries, change)
     return change
+  }
+
+  #writePieces(from: LogIndex, entries: readonly Entry[], change: Change): void {
+    let start = 0
+    do {
+      const end = pieceEnd(entries, start)
+      const piece = {
+        from: (from + start) as LogIndex,
+        entries: start === 0 && end === entries.length ? entries : entries.slice(start, end),
+      }
+      change.put(pieceKey(this.#firstPiece + this.#pieceEnds.length), encodePiece(piece))
+      this.#pieceEnds.push(from + end - 1)
+      start = end
+    } while (start < entries.length)
+    this.#last = from - 1 + entries.length
   }
 
   #writeSnapshot(write: SnapshotWrite, change: Change): void {
@@ -121,9 +141,23 @@ export class Changes {
     if (one?.checksum !== kept?.checksum || one?.index !== kept?.index) change.removeChunks(one)
   }
 
+  /** Pieces go in order: one that was cut later must not come back when the one that cut it is gone. */
   #compact({ index, term }: EntryId, change: Change): void {
-    for (let at = this.#base + 1; at <= Math.min(index, this.#last); at++) change.remove(entryKey(at))
+    const kept = this.#pieceEnds.findIndex((end) => end > index)
+    const gone = kept === -1 ? this.#pieceEnds.length : kept
+    for (let at = 0; at < gone; at++) change.remove(pieceKey(this.#firstPiece + at))
+    this.#firstPiece += gone
+    this.#pieceEnds = this.#pieceEnds.slice(gone)
     this.#base = index
+    this.#last = Math.max(this.#last, index)
     change.put(BASE_KEY, encodeBase({ index, term }))
   }
+}
+
+/** Where the piece that begins at `start` ends: one entry at least, where there is one. */
+function pieceEnd(entries: readonly Entry[], start: number): number {
+  let bytes = 0
+  let end = start
+  while (end < entries.length && bytes < PIECE_BYTES_MAX) bytes += entryBytes(entries[end++]!)
+  return end
 }

@@ -13,7 +13,11 @@
  *   05                       the snapshot that is on its way here, and how many of its chunks have come, as CBOR
  *   06 + index (8 bytes BE) + checksum (its first 8 bytes) + number (4 bytes BE)
  *                            a chunk of a snapshot; of neither of the two: left behind by a crash, and removed with the next snapshot
- *   10 + index (8 bytes BE)  the entry, as on the wire
+ *   10 + number (8 bytes BE) a piece of the log: where it begins, and its entries, as on the wire, as CBOR
+ *
+ * The log is what its pieces come to, read by their numbers: each cuts what is there before where it begins, and goes on from there (Raft §5.3).
+ * So a write is one record, however many entries it brings or cuts. Numbers leave no gap; pieces go from the first on, once all
+ * their entries are compacted away.
  *
  * The session table is in the snapshot. 07 to 0f and 20 to ff are free. A store with keys this version
  * does not know must have another format number, so that an old version refuses it rather than loses half of it.
@@ -29,15 +33,14 @@ import { WIRE } from '../../limits.ts'
 import type { Formation, HardState } from '../../machines/raft/effects.ts'
 import type { Entry, EntryId, FormationId, LogIndex, Snapshot, Term } from '../../machines/raft/messages.ts'
 import { readMessage } from '../../transport/cbor.ts'
-import { decodeEntry } from '../../transport/codec.ts'
-import { snapshot } from '../../transport/codec-entry.ts'
+import { entry, snapshot } from '../../transport/codec-entry.ts'
 import { checker, type Field, field, hex, list, nullable, record, uint, written } from '../../transport/wire-fields.ts'
 import { damage, refusal } from './lmdb-environment.ts'
 import { BEGINNING, FORGOTTEN, type Persisted } from './storage.ts'
 
 export const FORMAT_VERSION = 2
 
-const KEY = { header: 0x01, hardState: 0x02, own: 0x03, base: 0x04, receiving: 0x05, chunk: 0x06, entry: 0x10 } as const
+const KEY = { header: 0x01, hardState: 0x02, own: 0x03, base: 0x04, receiving: 0x05, chunk: 0x06, piece: 0x10 } as const
 const CRC_BYTES = 4
 const HEADER = /^tessera\.store:(\d+) group:([0-9a-f]{64}) member:([0-9a-f]{64})\n$/
 
@@ -47,10 +50,10 @@ export const OWN_KEY = Uint8Array.of(KEY.own)
 export const BASE_KEY = Uint8Array.of(KEY.base)
 export const RECEIVING_KEY = Uint8Array.of(KEY.receiving)
 
-export function entryKey(index: number): Uint8Array {
-  const key = new Uint8Array(9)
-  key[0] = KEY.entry
-  new DataView(key.buffer).setBigUint64(1, BigInt(index))
+export function pieceKey(number: number): Uint8Array {
+  const key = Buffer.alloc(9)
+  key[0] = KEY.piece
+  key.writeBigUInt64BE(BigInt(number), 1)
   return key
 }
 
@@ -147,20 +150,31 @@ export function encodeReceiving(value: Receiving): Uint8Array {
   return written((writer) => receivingRecord.write(writer, value))
 }
 
-function read<T>(bytes: Uint8Array, check: (wire: unknown) => void, { read: readField }: Field<T>): T {
-  const wire = readMessage(bytes)
-  check(wire)
-  return readField(wire)
+/** Part of the log: what follows the entry before `from` is `entries`. */
+export interface Piece {
+  readonly from: LogIndex
+  readonly entries: readonly Entry[]
 }
 
-/** What a store holds, and the keys of what nobody will ask for any more. */
+const pieceRecord = record<Piece>({ from: uint<LogIndex>(), entries: list(entry, WIRE.messageItemsMax) })
+const checkPiece = checker('Piece', pieceRecord.schema, [])
+
+export function encodePiece(value: Piece): Uint8Array {
+  return written((writer) => pieceRecord.write(writer, value))
+}
+
+/** What a store holds. */
 export interface Found {
   readonly persisted: Persisted | null
+  /** The number of the first piece of the log, and the last index of each from there on. */
+  readonly firstPiece: number
+  readonly pieceEnds: readonly number[]
+  /** Keys of chunks that nobody will ask for any more. */
   readonly leftovers: readonly Uint8Array[]
 }
 
 /** All records of a log, in key order. Throws `StorageFailed` unless they are a whole log that belongs to `header`. */
-export function readPersisted(
+export function readStore(
   records: Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>,
   header: string,
 ): Found {
@@ -170,24 +184,54 @@ export function readPersisted(
   let base = BEGINNING
   let receiving: Receiving | null = null
   const chunks: Uint8Array[] = []
-  const entries: Entry[] = []
+  const log = new LogReader()
   for (const { key, value } of records) {
     const bytes = unsealed(key, value)
-    if (key[0] === KEY.entry) readEntry(key, bytes, base, entries)
+    if (key[0] === KEY.piece) log.read(key, bytes, base)
     else if (key[0] === KEY.chunk) chunks.push(new Uint8Array(key))
-    else if (same(key, HARD_STATE_KEY)) state = decoded('the hard state', () => read(bytes, checkHardState, hardState))
-    else if (same(key, OWN_KEY)) own = decoded('the snapshot', () => read(bytes, checkSnapshot, snapshot))
-    else if (same(key, BASE_KEY)) base = decoded('the beginning of the log', () => read(bytes, checkBase, baseRecord))
+    else if (same(key, HARD_STATE_KEY)) state = decoded('the hard state', bytes, checkHardState, hardState)
+    else if (same(key, OWN_KEY)) own = decoded('the snapshot', bytes, checkSnapshot, snapshot)
+    else if (same(key, BASE_KEY)) base = decoded('the beginning of the log', bytes, checkBase, baseRecord)
     else if (same(key, RECEIVING_KEY))
-      receiving = decoded('the coming snapshot', () => read(bytes, checkReceiving, receivingRecord))
+      receiving = decoded('the snapshot to come', bytes, checkReceiving, receivingRecord)
     else if (same(key, HEADER_KEY)) found = same(bytes, Buffer.from(header))
     else throw damage('it has a record of an unknown kind')
   }
   if (!found) throw damage('its log does not belong to its header')
   if (base.index > (own?.index ?? 0)) throw damage('nothing stands for the beginning of its log')
   const leftovers = chunksOfNeither(chunks, own, receiving)
-  if (state === null && base.index + entries.length === 0) return { persisted: null, leftovers }
-  return { persisted: { hardState: state ?? FORGOTTEN, base, entries, snapshot: own, receiving }, leftovers }
+  const { entries, first: firstPiece, ends: pieceEnds } = log
+  const isNew = state === null && base.index + entries.length === 0
+  const persisted = isNew ? null : { hardState: state ?? FORGOTTEN, base, entries, snapshot: own, receiving }
+  return { persisted, firstPiece, pieceEnds, leftovers }
+}
+
+/** Puts the pieces of a log together. Raft §5.3: indexes without a gap, terms that never fall. */
+class LogReader {
+  readonly entries: Entry[] = []
+  first = 1
+  readonly ends: number[] = []
+
+  read(key: Uint8Array, bytes: Uint8Array, base: EntryId): void {
+    const number = Number(Buffer.from(key).readBigUInt64BE(1))
+    if (this.ends.length === 0) this.first = number
+    if (!same(key, pieceKey(this.first + this.ends.length))) throw damage(`piece ${number} of the log follows a gap`)
+    const { from, entries } = decoded(`piece ${number} of the log`, bytes, checkPiece, pieceRecord)
+    // Of what is compacted away, pieces may still hold the end.
+    const known = Math.max(0, base.index + 1 - from)
+    const place = from + known - base.index - 1
+    if (place > this.entries.length)
+      throw damage(`entry ${base.index + this.entries.length + 1} is missing from the log`)
+    this.entries.length = place
+    for (const one of entries.slice(known)) this.#append(one, base)
+    this.ends.push(from - 1 + entries.length)
+  }
+
+  #append(one: Entry, base: EntryId): void {
+    if (one.term < (this.entries.at(-1)?.term ?? base.term))
+      throw damage(`entry ${base.index + this.entries.length + 1} is of an older term than the one before it`)
+    this.entries.push(one)
+  }
 }
 
 /** Throws where a chunk that must be there is not. */
@@ -208,19 +252,12 @@ function chunksOfNeither(
   return [...kept.values()]
 }
 
-/** Raft §5.3: indexes without a gap, terms that never fall. */
-function readEntry(key: Uint8Array, bytes: Uint8Array, base: EntryId, entries: Entry[]): void {
-  const index = base.index + entries.length + 1
-  if (!same(key, entryKey(index))) throw damage(`entry ${index} is missing from the log`)
-  const entry = decoded(`entry ${index}`, () => decodeEntry(bytes))
-  if (entry.term < (entries.at(-1)?.term ?? base.term))
-    throw damage(`entry ${index} is of an older term than the one before it`)
-  entries.push(entry)
-}
-
-function decoded<T>(what: string, decode: () => T): T {
+/** What a record holds. Throws `StorageFailed` where it is not what its kind says. */
+function decoded<T>(what: string, bytes: Uint8Array, check: (wire: unknown) => void, { read }: Field<T>): T {
   try {
-    return decode()
+    const wire = readMessage(bytes)
+    check(wire)
+    return read(wire)
   } catch (cause) {
     throw damage(`${what} does not decode`, cause)
   }

@@ -26,16 +26,7 @@ import type { LogIndex, Snapshot } from '../../machines/raft/messages.ts'
 import { type Change, Changes } from './lmdb-changes.ts'
 import { Drive, syncFolders, writeFileDurably } from './lmdb-drive.ts'
 import { damage, type Environment, openEnvironment, refusal } from './lmdb-environment.ts'
-import {
-  checkHeader,
-  chunkKey,
-  type Found,
-  HEADER_KEY,
-  headerOf,
-  readPersisted,
-  sealed,
-  unsealed,
-} from './lmdb-format.ts'
+import { checkHeader, chunkKey, type Found, HEADER_KEY, headerOf, readStore, sealed, unsealed } from './lmdb-format.ts'
 import { type Lease, takeLease } from './lmdb-lease.ts'
 import { checkPages } from './lmdb-pages.ts'
 import type { Done, Persisted, RaftStore, Storage } from './storage.ts'
@@ -82,7 +73,7 @@ function openHeld(folder: string, lease: Lease, group: GroupId, self: PeerId): R
   checkPages(join(log, 'data.mdb'))
   const environment = openEnvironment(log)
   try {
-    const found = readPersisted(environment.getRange({}), header)
+    const found = readStore(environment.getRange({}), header)
     if (kept === null) {
       if (found.persisted !== null) throw damage('it has a log but no header')
       writeFileDurably(join(folder, 'header'), header)
