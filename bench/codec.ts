@@ -41,13 +41,7 @@ const each = (run: (entry: Entry, i: number) => void) => () => entries.forEach(r
 
 export function codecFigures(): Figure[] {
   return [
-    figure('AppendEntries of 500, encode, per entry', () => void encodeRaftBatch([{ ...append }]), 100, COMMANDS),
-    figure(
-      'AppendEntries of 500, encode for a further peer, per entry',
-      () => void encodeRaftBatch([append]),
-      400,
-      COMMANDS,
-    ),
+    figure('AppendEntries of 500, encode, per entry', () => void encodeRaftBatch([append]), 100, COMMANDS),
     figure('AppendEntries of 500, decode and check, per entry', () => void decodeBond(batch), 100, COMMANDS),
     figure('entry for storage, encode', each(encodeEntry), 100, COMMANDS),
     figure(

@@ -1,12 +1,13 @@
 /**
- * What three decisions about the hot path save: an event of the bond's chart (ADR 3), a delay of the chart for each heartbeat (ADR 4),
- * and a copy of the log (ADR 8). Part of `npm run bench -- machine`.
+ * What decisions about the hot path save: an event of the bond's chart (ADR 3), a delay of the chart for each heartbeat (ADR 4), a copy
+ * of the log (ADR 8), and a step of raft's chart that leads nowhere else (ADR 17). Part of `npm run bench -- machine`.
  */
 import { createActor, fromCallback, fromPromise, SimulatedClock, setup } from 'xstate'
 import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
 import type { PeerId } from '../src/identity/keys.ts'
 import type { LinkCommand, LinkInput, TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
 import { bondMachine } from '../src/machines/bond/machine.ts'
+import { inPlace } from '../src/machines/raft/in-place.ts'
 import { Log } from '../src/machines/raft/log.ts'
 import { raftMachine } from '../src/machines/raft/machine.ts'
 import type { Entry, Term } from '../src/machines/raft/messages.ts'
@@ -68,11 +69,18 @@ export async function hotPathFigures(): Promise<Figure[]> {
   const bond = await steadyBond()
   const follower = createActor(delayed).start()
   const raft = loneRaft()
+  let { context } = raft.getSnapshot()
+  const tickInPlace = () => {
+    const step = inPlace('leader', context, { type: 'raft.tick', nowMs: nowMs++ })
+    if (!step) throw new Error('A tick leads nowhere else.')
+    ;[context] = step
+  }
   let nowMs = 10_000
   const figures = [
     figure('a function call', () => void sink++, 1_000_000),
     figure('an event of a steady bond', () => bond.send({ type: 'bond.heard' }), 20_000),
     figure('a tick of raft', () => raft.send({ type: 'raft.tick', nowMs: nowMs++ }), 20_000),
+    figure('a tick of raft, in place', tickInPlace, 20_000),
     figure('an event that restarts an `after`, on real timers', () => follower.send({ type: 'heard' }), 20_000),
     ...LOG_LENGTHS.flatMap(appendFigures),
     ...noiseFigures(),

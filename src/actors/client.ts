@@ -66,9 +66,13 @@ export class Client {
   #session: number | null = null
   #nonce: string | null = null
   #flushing = false
+  /** When the first command of this turn came: the clock is not asked for each. */
+  #turnMs = 0
   #unoffered: Waiting[] = []
   #sweeper: unknown = null
   #lastAnswerMs = 0
+  /** Something was answered since the last look. */
+  #isAnswered = false
   /** The newest offer that was answered: what was offered before it and is not answered was lost on the way. */
   #answeredOfferMs = 0
   #stopped: TesseraError | null = null
@@ -139,7 +143,8 @@ export class Client {
     const waiting = this.#waiting.get(sequence)
     if (!waiting) return
     this.#answeredOfferMs = Math.max(this.#answeredOfferMs, waiting.offeredMs)
-    this.#lastAnswerMs = this.#deps.clock.monotonicMs()
+    this.#isAnswered = true
+    if (this.#waiting.size === 1) this.#noteAnswers(this.#deps.clock.monotonicMs())
     if (outcome.ok) this.#settle(waiting, null, index, outcome.result)
     else if (outcome.code === 'SessionExpired') this.#sessionExpired()
     else
@@ -201,11 +206,12 @@ export class Client {
   }
 
   #deadlineMs({ timeoutMs = RAFT.executeTimeoutMs }: ExecuteOptions): number {
-    return this.#deps.clock.monotonicMs() + timeoutMs
+    if (!this.#flushing) this.#turnMs = this.#deps.clock.monotonicMs()
+    return this.#turnMs + timeoutMs
   }
 
   #wait(i: number, command: unknown, bytes: Uint8Array, until: Until, deadlineMs: number, settle: Settle): void {
-    if (this.#waiting.size === 0) this.#beginAfterPause(this.#deps.clock.monotonicMs())
+    if (this.#waiting.size === 0) this.#beginAfterPause(this.#turnMs)
     const sequence = this.#nextSequence++
     const waiting: Waiting = { sequence, i, command, bytes, until, deadlineMs, settle, offers: 0, offeredMs: 0 }
     this.#waiting.set(sequence, waiting)
@@ -313,7 +319,14 @@ export class Client {
     }, SWEEP_MS)
   }
 
+  /** When the last that waited is answered, else at the next look: not at each of a batch. */
+  #noteAnswers(nowMs: number): void {
+    if (this.#isAnswered) this.#lastAnswerMs = nowMs
+    this.#isAnswered = false
+  }
+
   #sweep(nowMs: number): void {
+    this.#noteAnswers(nowMs)
     for (const waiting of [...this.#waiting.values()]) {
       if (waiting.deadlineMs > nowMs) continue
       this.#settle(waiting, new TesseraError('DeadlineExceeded', { command: waiting.command }), 0, undefined)

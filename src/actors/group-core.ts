@@ -61,6 +61,7 @@ export interface GroupDeps {
   readonly store: RaftStore
   readonly seed: () => RandomState
   readonly nonce: () => string
+  readonly inspected: boolean
   readonly entries: Omit<Entries, 'bonded'> & { readonly entryOf: (peer: PeerId) => PeerEntry | undefined }
   readonly accepted: (linkNumber: number) => Link | undefined
   readonly syncWith: (peer: PeerId, addresses: readonly string[]) => Promise<void>
@@ -205,6 +206,7 @@ export class GroupCore {
       apply: (batch) => this.#apply(batch),
       respond: (answer) => this.#respond(answer),
       appended: (write) => this.#appended(write),
+      inspected: deps.inspected,
       takeSnapshot: () => this.#takeSnapshot(),
       restore: ({ index }, chunks) => this.#restore(index, chunks),
     })
@@ -371,11 +373,13 @@ export class GroupCore {
     const before = this.status.get()
     const { term, leader, formation, commitIndex, log } = snapshot.context
     this.#forming.look(snapshot.context)
+    const role = roleOf(snapshot)
+    const formed = formation.status === 'formed'
     const now: GroupStatus = {
-      role: roleOf(snapshot),
+      role,
       term,
       leader,
-      formed: formation.status === 'formed',
+      formed,
       committed: commitIndex,
       applied: this.replica.applied,
       lastIndex: log.lastIndex,
@@ -384,7 +388,6 @@ export class GroupCore {
     }
     if (isSame(before, now)) return
     this.status.set(now)
-    const { role, formed } = now
     const sameReign = before.leader === leader && before.term === term
     if (sameReign && before.role === role && before.formed === formed) return
     this.actor.send({ type: 'raft.status', role, term, leader, formed })
@@ -409,8 +412,11 @@ function roleOf({ value }: { value: unknown }): Role {
   return (typeof value === 'string' ? value : Object.keys(value as object)[0]) as Role
 }
 
+/** What changes most often is looked at first. */
 function isSame(a: GroupStatus, b: GroupStatus): boolean {
-  return (Object.keys(a) as (keyof GroupStatus)[]).every((key) => a[key] === b[key])
+  const sameLog = a.lastIndex === b.lastIndex && a.committed === b.committed && a.applied === b.applied
+  const sameReign = a.leader === b.leader && a.term === b.term && a.role === b.role
+  return sameLog && sameReign && a.formed === b.formed && a.reverted === b.reverted && a.left === b.left
 }
 
 /** A member that was away for longer than its entry was kept is asked for a new one first. */

@@ -357,6 +357,7 @@ export class TesseraNode {
       store: this.#options.storage.open(id, this.id),
       seed: () => this.#seed(),
       nonce: () => nextHex(randomFrom(this.#seed()), 16)[0],
+      inspected: this.#options.inspect !== undefined,
       entries: this.#entries(),
       accepted: (linkNumber) => this.#take(linkNumber),
       syncWith: (peer, addresses) => this.#syncWith(peer, addresses),

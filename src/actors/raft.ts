@@ -8,10 +8,13 @@ import type { ActorRefFrom } from 'xstate'
 import type { Clock } from '../clock.ts'
 import { RAFT_TIMING } from '../limits.ts'
 import type { Apply, Persist, Respond, Restore, Send, SendChunk, TakeSnapshot } from '../machines/raft/effects.ts'
-import { nextDeadlineMs, raftMachine } from '../machines/raft/machine.ts'
+import { inPlace } from '../machines/raft/in-place.ts'
+import { nextDeadlineMs, type RaftEvent, raftMachine } from '../machines/raft/machine.ts'
 import type { Snapshot } from '../machines/raft/messages.ts'
+import type { Effect } from '../machines/raft/step.ts'
 import { checksumOf, describeChunks } from './snapshot-format.ts'
 import type { RaftStore } from './storage/storage.ts'
+import { withShortcut } from './xstate.ts'
 
 export type RaftActor = ActorRefFrom<typeof raftMachine>
 
@@ -25,6 +28,14 @@ export interface RaftDeps {
   /** The chunks of the state machine's snapshot now; null where it cannot be taken. */
   readonly takeSnapshot: () => readonly Uint8Array[] | null
   readonly restore: (snapshot: Snapshot, chunks: readonly Uint8Array[]) => void
+  /** An inspector wants to see every step and action, so every event walks the chart. */
+  readonly inspected: boolean
+}
+
+/** What effects need of the actor that they are of. */
+interface Self {
+  getSnapshot(): { readonly status: string }
+  send(event: RaftEvent): void
 }
 
 /** Holds back what must not leave before its write is safe. */
@@ -52,44 +63,70 @@ export class Outbox {
   }
 }
 
-/** The machine, bound. */
-export function raftLogic(deps: RaftDeps): typeof raftMachine {
+/** What each effect does, by its type. */
+type Performers = {
+  readonly [T in Effect['type']]: (self: Self, params: Extract<Effect, { readonly type: T }>['params']) => void
+}
+
+function performersOf(deps: RaftDeps): Performers {
   const { store, transmit, apply, respond, appended } = deps
   const outbox = new Outbox(transmit)
-  return raftMachine.provide({
-    actions: {
-      persist: ({ self }, write: Persist) => {
-        appended(write)
-        store.write(write, (error) => {
-          // Every write under way fails with the disk; raft ends at the first.
-          if (self.getSnapshot().status !== 'active') return
-          if (error) return self.send({ type: 'raft.storageFailed' })
-          outbox.safe(write.number)
-          self.send({ type: 'raft.persisted', number: write.number })
-          const received = lastChunkIn(write)
-          if (!received) return
-          const intact = checksumOf(chunksOf(store, received)) === received.checksum
-          self.send({ type: 'raft.snapshotReceived', index: received.index, intact })
-        })
-      },
-      send: (_, send: Send) => outbox.send(send),
-      apply: (_, batch: Apply) => apply(batch),
-      respond: (_, answer: Respond) => respond(answer),
-      takeSnapshot: ({ self }, point: TakeSnapshot) => {
-        const chunks = deps.takeSnapshot()
-        if (chunks === null) return self.send({ type: 'raft.snapshotAbandoned' })
-        const snapshot = describeChunks(point, chunks)
-        store.save(snapshot, chunks, (error) => {
-          if (self.getSnapshot().status !== 'active') return
-          self.send(error ? { type: 'raft.snapshotAbandoned' } : { type: 'raft.snapshotSaved', snapshot })
-        })
-      },
-      sendChunk: (_, { to, term, snapshot, chunk, after }: SendChunk) => {
-        const data = store.chunk(snapshot.index, chunk)
-        if (data) outbox.send({ to: [to], message: { type: 'InstallSnapshot', term, snapshot, chunk, data }, after })
-      },
-      restore: (_, { snapshot }: Restore) => deps.restore(snapshot, chunksOf(store, snapshot)),
+  return {
+    persist: (self, write) => {
+      appended(write)
+      store.write(write, (error) => {
+        // Every write under way fails with the disk; raft ends at the first.
+        if (self.getSnapshot().status !== 'active') return
+        if (error) return self.send({ type: 'raft.storageFailed' })
+        outbox.safe(write.number)
+        self.send({ type: 'raft.persisted', number: write.number })
+        const received = lastChunkIn(write)
+        if (!received) return
+        const intact = checksumOf(chunksOf(store, received)) === received.checksum
+        self.send({ type: 'raft.snapshotReceived', index: received.index, intact })
+      })
     },
+    send: (_, send) => outbox.send(send),
+    apply: (_, batch) => apply(batch),
+    respond: (_, answer) => respond(answer),
+    takeSnapshot: (self, point) => {
+      const chunks = deps.takeSnapshot()
+      if (chunks === null) return self.send({ type: 'raft.snapshotAbandoned' })
+      const snapshot = describeChunks(point, chunks)
+      store.save(snapshot, chunks, (error) => {
+        if (self.getSnapshot().status !== 'active') return
+        self.send(error ? { type: 'raft.snapshotAbandoned' } : { type: 'raft.snapshotSaved', snapshot })
+      })
+    },
+    sendChunk: (_, { to, term, snapshot, chunk, after }) => {
+      const data = store.chunk(snapshot.index, chunk)
+      if (data) outbox.send({ to: [to], message: { type: 'InstallSnapshot', term, snapshot, chunk, data }, after })
+    },
+    restore: (_, { snapshot }) => deps.restore(snapshot, chunksOf(store, snapshot)),
+  }
+}
+
+/** The machine, bound. Past the chart goes what leaves it where it is, unless somebody looks on. */
+export function raftLogic(deps: RaftDeps): typeof raftMachine {
+  const performers = performersOf(deps)
+  const bound = raftMachine.provide({
+    actions: {
+      persist: ({ self }, params: Persist) => performers.persist(self, params),
+      send: ({ self }, params: Send) => performers.send(self, params),
+      apply: ({ self }, params: Apply) => performers.apply(self, params),
+      respond: ({ self }, params: Respond) => performers.respond(self, params),
+      takeSnapshot: ({ self }, params: TakeSnapshot) => performers.takeSnapshot(self, params),
+      sendChunk: ({ self }, params: SendChunk) => performers.sendChunk(self, params),
+      restore: ({ self }, params: Restore) => performers.restore(self, params),
+    },
+  })
+  if (deps.inspected) return bound
+  return withShortcut(bound, ({ value, context }, event, self) => {
+    const step = inPlace(value, context, event)
+    if (step === null) return null
+    const [next, effects] = step
+    for (const { type, params } of effects) performers[type](self, params as never)
+    return next
   })
 }
 

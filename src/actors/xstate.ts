@@ -8,7 +8,21 @@
  * event after which its actor looks as before, and which made it neither act, nor send, nor spawn. XState's own actions are left
  * out as well: what they send or spawn shows as an event or an actor of its own, and the rest are timers.
  */
-import type { ActorRefLike, AnyActorLogic, AnyActorScope, InputFrom, InspectionEvent, Observer, Snapshot } from 'xstate'
+import type {
+  ActorRefFrom,
+  ActorRefLike,
+  AnyActorLogic,
+  AnyActorScope,
+  AnyMachineSnapshot,
+  AnyStateMachine,
+  ContextFrom,
+  EventFrom,
+  InputFrom,
+  InspectionEvent,
+  Observer,
+  Snapshot,
+  SnapshotFrom,
+} from 'xstate'
 import { contextShown, plain } from './inspection.ts'
 
 /** What `createNode({ inspect })` takes: what XState's own `createActor` takes. */
@@ -135,6 +149,26 @@ export function withInput<Logic extends AnyActorLogic>(logic: Logic, input: Inpu
   return Object.create(logic, {
     getInitialSnapshot: { value: (scope: AnyActorScope) => logic.getInitialSnapshot(scope, input) },
   }) as Logic
+}
+
+/**
+ * `logic`, with a way past its walk: where `step` knows the next context, that is the transition, and the state stays as it is; where it
+ * says null, the machine is asked. `step` carries out itself what else there is to do.
+ */
+export function withShortcut<Logic extends AnyStateMachine>(
+  logic: Logic,
+  step: (
+    snapshot: SnapshotFrom<Logic>,
+    event: EventFrom<Logic>,
+    self: ActorRefFrom<Logic>,
+  ) => ContextFrom<Logic> | null,
+): Logic {
+  const transition = (snapshot: AnyMachineSnapshot, event: EventFrom<Logic>, scope: AnyActorScope) => {
+    const context = step(snapshot as SnapshotFrom<Logic>, event, scope.self as ActorRefFrom<Logic>)
+    if (context === null) return logic.transition(snapshot, event, scope)
+    return context === snapshot.context ? snapshot : { ...snapshot, context }
+  }
+  return Object.create(logic, { transition: { value: transition } }) as Logic
 }
 
 /**

@@ -25,7 +25,7 @@ import type {
   TimeoutNow,
 } from '../machines/raft/messages.ts'
 import { entry, peers, proposal, snapshot } from './codec-entry.ts'
-import { boolean, bytes, family, hex, list, message, nullable, oneOf, uint, written } from './wire-fields.ts'
+import { boolean, bytes, family, hex, list, message, nullable, oneOf, uint } from './wire-fields.ts'
 
 const formation = hex<FormationId>(16)
 
@@ -82,15 +82,3 @@ export const raftMessages = family<RaftMessage>('Raft message', {
     next: uint(),
   }),
 })
-
-/** Bytes of messages already encoded: one AppendEntries goes to several peers, and is encoded for the first. */
-const encodings = new WeakMap<RaftMessage, Uint8Array>()
-
-/** The message's own array, without the batch around it. The message must not change afterwards. */
-export function encodeRaftMessage(value: RaftMessage): Uint8Array {
-  const known = encodings.get(value)
-  if (known) return known
-  const encoded = written((writer) => raftMessages.write(writer, value))
-  encodings.set(value, encoded)
-  return encoded
-}

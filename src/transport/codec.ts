@@ -34,7 +34,7 @@ import type { RaftMessage } from '../machines/raft/messages.ts'
 import { keepable, readMessage } from './cbor.ts'
 import { readCommands } from './codec-commands.ts'
 import { peers } from './codec-entry.ts'
-import { encodeRaftMessage, raftMessages } from './codec-raft.ts'
+import { raftMessages } from './codec-raft.ts'
 import {
   bytes,
   type Family,
@@ -70,14 +70,13 @@ const handshakeMessages = family<HandshakeMessage>('Handshake message', {
 
 const RAFT_TAG = 9
 
-/** A batch is `[tag, message, message, ...]`: each message is an array of its own, encoded once for all peers. */
+/** A batch is `[tag, message, message, ...]`: each message is an array of its own. */
 const raftBatch: Message<Raft> = {
   tag: RAFT_TAG,
   write: (writer, { messages }) => {
-    const encoded = messages.map(encodeRaftMessage)
-    writer.array(encoded.length + 1)
+    writer.array(messages.length + 1)
     writer.uint(RAFT_TAG)
-    for (const each of encoded) writer.raw(each)
+    for (const each of messages) raftMessages.write(writer, each)
   },
   read: (wire) => ({ type: 'Raft', messages: wire.slice(1).map(raftMessages.read) }),
 }
@@ -111,7 +110,7 @@ export function decodeHandshake(encoded: Uint8Array): HandshakeMessage {
 }
 
 export function encodeBond(value: BondMessage): Uint8Array {
-  return value.type === 'Raft' ? encodeRaftBatch(value.messages) : encode(bondMessages, value)
+  return encode(bondMessages, value)
 }
 /** Throws `InvalidMessage`. */
 export function decodeBond(encoded: Uint8Array): BondMessage {
@@ -119,10 +118,8 @@ export function decodeBond(encoded: Uint8Array): BondMessage {
   return readCommands(bytes) ?? bondMessages.read(readMessage(bytes))
 }
 
-/** The bond message `Raft`. A message given again, for another peer, is not encoded again; it must not have changed. */
+/** The bond message `Raft`. */
 export function encodeRaftBatch(messages: readonly RaftMessage[]): Uint8Array {
-  // Before the batch is written, because each message is written by the same writer.
-  for (const each of messages) encodeRaftMessage(each)
   return encode(bondMessages, { type: 'Raft', messages })
 }
 

@@ -81,7 +81,7 @@ export class ChannelLink implements Link {
     this.#deps.channel.push(message, lane)
     if (!this.#flushWaits) {
       this.#flushWaits = true
-      this.#deps.clock.endOfTurn(() => this.#flushTurn())
+      this.#deps.clock.endOfTurn(() => this.#flushTurn(), 'last')
     }
     return true
   }

@@ -20,7 +20,10 @@ describe('the end of a turn', () => {
   beforeEach(() => {
     armed = []
     done = []
-    turn = new TurnEnd((run) => armed.push(run))
+    turn = new TurnEnd(
+      (run) => armed.push(run),
+      (run) => run(),
+    )
   })
 
   test('does nothing before, and everything in the order in which it was asked for', () => {
@@ -45,6 +48,35 @@ describe('the end of a turn', () => {
     expect(done).toEqual(['gather', 'other', 'send', 'flush'])
   })
 
+  test('lets promises be heard before it goes on, and what leaves go last', async () => {
+    turn = new TurnEnd(
+      (run) => armed.push(run),
+      (run) => queueMicrotask(() => process.nextTick(run)),
+    )
+    turn.add(note('leave'), 'last')
+    turn.add(() => {
+      done.push('answer')
+      void Promise.resolve().then(async () => {
+        await undefined
+        done.push('hear')
+        turn.add(note('ask'))
+        turn.add(note('leave too'), 'last')
+      })
+    })
+    expect(endTurns(10)).toBe(1)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(done).toEqual(['answer', 'hear', 'ask', 'leave', 'leave too'])
+    expect(armed).toHaveLength(0)
+  })
+
+  test('lets what is to be last wait for nobody without end', () => {
+    const again = () => turn.add(again)
+    turn.add(again)
+    turn.add(note('leave'), 'last')
+    endTurns(1)
+    expect(done).toEqual(['leave'])
+  })
+
   test('leaves what asks again without end to later turns, so that sockets and timers get theirs', () => {
     let calls = 0
     const again = () => {
@@ -55,6 +87,16 @@ describe('the end of a turn', () => {
     expect(endTurns(3)).toBe(3)
     expect(calls).toBeGreaterThan(3)
     expect(armed).toHaveLength(1)
+  })
+
+  test('one that throws among the last takes no other with it', () => {
+    turn.add(() => {
+      throw new RangeError('of its own')
+    }, 'last')
+    turn.add(note('leave'), 'last')
+    expect(() => endTurns(1)).toThrow('of its own')
+    expect(endTurns(10)).toBe(1)
+    expect(done).toEqual(['leave'])
   })
 
   test('one that throws takes no other with it', () => {

@@ -3,11 +3,13 @@
  * transition, each guarded branch and each eventless one by itself, must be taken by some path.
  */
 import { describe, expect, it } from 'vitest'
+import { transition } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
 import { BEGINNING } from '../../src/actors/storage/storage.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
 import { RAFT_TIMING } from '../../src/limits.ts'
 import { eventOf, type RaftEvent } from '../../src/machines/raft/events.ts'
+import { inPlace } from '../../src/machines/raft/in-place.ts'
 import { type RaftContext, type RaftInput, raftMachine } from '../../src/machines/raft/machine.ts'
 import type {
   ConfigurationEntry,
@@ -127,15 +129,19 @@ function essence({ value, context }: Snapshot): string {
   return JSON.stringify([value, Math.min(term, TERM_MAX + 1), role, voters, knows(LEARNER)])
 }
 
-/** The shortest path to each state, and from there each event that may take what was not taken yet. */
-function walkAll(coverage: Coverage<typeof raftMachine>, input: RaftInput): void {
-  const paths = getShortestPaths(raftMachine, {
+function pathsFrom(input: RaftInput) {
+  return getShortestPaths(raftMachine, {
     input,
     events: (snapshot) => eventsOf(snapshot.context),
     // The library types the key as its own brand of string.
     serializeState: essence as (snapshot: Snapshot) => never,
     stopWhen: ({ context }) => context.term > TERM_MAX || context.log.lastIndex > LOG_MAX,
   })
+}
+
+/** The shortest path to each state, and from there each event that may take what was not taken yet. */
+function walkAll(coverage: Coverage<typeof raftMachine>, input: RaftInput): void {
+  const paths = pathsFrom(input)
   for (const path of paths) coverage.walk(path, input)
   let missing = coverage.uncovered()
   for (const { steps, state } of paths.filter(({ state }) => state.status === 'active')) {
@@ -154,5 +160,49 @@ describe('the chart', () => {
     for (const input of [fresh, restarted]) walkAll(coverage, input)
     expect(coverage.unreached()).toEqual([])
     expect(coverage.uncovered()).toEqual([])
+  })
+})
+
+describe('a step in place', () => {
+  const whole = (context: RaftContext) => ({ ...context, log: context.log.between(1, context.log.lastIndex) })
+  const states = [fresh, restarted]
+    .flatMap(pathsFrom)
+    .map(({ state }) => state)
+    .filter(({ status }) => status === 'active')
+
+  it('is the one that the chart takes, in every state and for every event', () => {
+    const taken = new Set<string>()
+    for (const state of states) {
+      for (const event of eventsOf(state.context)) {
+        const step = inPlace(state.value, state.context, event)
+        if (step === null) continue
+        const [next, actions] = transition(raftMachine, state, event)
+        expect({ value: next.value, ...whole(next.context) }).toEqual({ value: state.value, ...whole(step[0]) })
+        expect(actions.map(({ type, params }) => ({ type, params }))).toEqual(step[1])
+        taken.add(`${JSON.stringify(state.value)} ${event.type}`)
+      }
+    }
+    expect([...taken]).toEqual(
+      expect.arrayContaining([
+        '"leader" raft.propose',
+        '"leader" raft.forwardedPropose',
+        '"leader" raft.persisted',
+        '"leader" raft.appendEntriesResponse',
+        '"follower" raft.propose',
+        '"follower" raft.persisted',
+        '"follower" raft.appendEntries',
+      ]),
+    )
+  })
+
+  it('is never one into another state, nor one of a state that moves by itself', () => {
+    for (const state of states) {
+      for (const event of eventsOf(state.context)) {
+        const [next] = transition(raftMachine, state, event)
+        const moves = JSON.stringify(next.value) !== JSON.stringify(state.value)
+        const still = state.value === 'leader' || state.value === 'follower'
+        if (moves || !still) expect(inPlace(state.value, state.context, event)).toBeNull()
+      }
+    }
   })
 })

@@ -112,23 +112,6 @@ function accepted<T>(decode: (bytes: Uint8Array) => T, bytes: Uint8Array): T | u
 }
 
 describe('a broadcast is encoded once', () => {
-  test('the second batch that holds a message does not read it again', () => {
-    let reads = 0
-    const entry = ENTRIES[3]!
-    const append = {
-      ...(RAFT[4] as Extract<RaftMessage, { type: 'AppendEntries' }>),
-      get entries() {
-        reads++
-        return [entry]
-      },
-    }
-    const first = encodeRaftBatch([append])
-    const second = encodeRaftBatch([RAFT[0]!, append])
-    expect(reads).toBe(1)
-    expect(decodeBond(first)).toMatchObject({ messages: [{ entries: [entry] }] })
-    expect(decodeBond(second)).toMatchObject({ messages: [RAFT[0], { entries: [entry] }] })
-  })
-
   test('an empty batch and a bond message that carries one are the same thing', () => {
     expect(encodeRaftBatch([])).toEqual(encodeBond({ type: 'Raft', messages: [] }))
     expect(decodeBond(encodeRaftBatch([]))).toEqual({ type: 'Raft', messages: [] })

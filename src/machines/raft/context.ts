@@ -328,11 +328,15 @@ export function withFreshTimeout(context: RaftContext): RaftContext {
   return withDeadline(withElection(next, { timeoutMs: drawnMs * patience(context) }))
 }
 
-/** The same timeout from now on; a member that may not campaign waits for ever. */
-export function withDeadline(context: RaftContext, changes: Partial<Election> = {}): RaftContext {
+/** The same timeout from now on; a member that may not campaign waits for ever. Between two ticks that is no change. */
+export function withDeadline(
+  context: RaftContext,
+  leaderHeardMs: number = context.election.leaderHeardMs,
+): RaftContext {
   const { nowMs, election } = context
   const deadlineMs = mayCampaign(context) ? nowMs + election.timeoutMs : NEVER_MS
-  return withElection(context, { ...changes, deadlineMs })
+  const isSame = deadlineMs === election.deadlineMs && leaderHeardMs === election.leaderHeardMs
+  return isSame ? context : withElection(context, { leaderHeardMs, deadlineMs })
 }
 
 export function otherVoters(context: RaftContext): PeerId[] {

@@ -80,7 +80,7 @@ export function hearLeader(context: RaftContext, from: EventNamed<'raft.appendEn
   )
   const [next, effects] = context.leader === from ? stay(context) : loseLeader(context)
   const led = next.leader === from ? next : update(next, { leader: from })
-  return [withDeadline(led, { leaderHeardMs: led.nowMs }), effects]
+  return [withDeadline(led, led.nowMs), effects]
 }
 
 /** §5.3: entries that conflict are cut, with all that follow; those that are there already stay. */
@@ -102,7 +102,8 @@ function answer(context: RaftContext, from: MessageEvent['from'], message: Appen
   if (entries.length === 0 && round === context.reads.answeredRound) return stay(context)
   const matchIndex = (prevIndex + entries.length) as LogIndex
   const response = { type: 'AppendEntriesResponse', term: context.term, matchIndex, round } as const
-  return [withReads(context, { answeredRound: round }), reply(context, from, response)]
+  const answered = round === context.reads.answeredRound ? context : withReads(context, { answeredRound: round })
+  return [answered, reply(context, from, response)]
 }
 
 /** §5.3, end: tell where to look next: the last of our entries whose term is not past the one that was asked for. */

@@ -43,13 +43,20 @@ const base = setup({
   },
 })
 
+type RuleOfEvent = (context: RaftContext, event: RaftEvent) => Step
+
+/** The rule behind each action of the chart, for `in-place.ts`. */
+export const ruleOf = new WeakMap<object, RuleOfEvent>()
+
 /** A rule as an action: the context becomes the rule's, its effects follow in order. */
-function rule(apply: (context: RaftContext, event: RaftEvent) => Step) {
-  return base.enqueueActions(({ context, event, enqueue }) => {
+function rule(apply: RuleOfEvent) {
+  const action = base.enqueueActions(({ context, event, enqueue }) => {
     const [next, effects] = apply(context, event)
     if (next !== context) enqueue.assign(() => next)
     for (const effect of effects) enqueue(effect)
   })
+  ruleOf.set(action, apply)
+  return action
 }
 
 /** A rule for one kind of event. */

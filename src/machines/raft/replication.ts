@@ -11,7 +11,7 @@ import { type RaftContext, update, withReads } from './context.ts'
 import type { Batch } from './log.ts'
 import type { AppendEntries, LogIndex } from './messages.ts'
 import { chunkSent, maySend, maySendChunk, type Progress, resentWhenStalled, sent, transferring } from './progress.ts'
-import { type Effect, type Step, sendTo } from './step.ts'
+import { type Effect, type Step, sendTo, stay } from './step.ts'
 
 /**
  * Why messages go out. `entries`: there may be some to send. `commit`: the commit index moved and every follower should
@@ -35,18 +35,24 @@ export function isReachable({ peers, formation }: RaftContext, peer: PeerId): bo
 
 /** Send each follower what its state and its window allow. */
 export function replicate(context: RaftContext, occasion: Occasion): Step {
-  const progress = new Map(context.progress)
   const outgoing = new Map<number, Outgoing>()
   const chunks: Effect[] = []
-  for (const [peer, one] of context.progress) {
+  let progress: Map<PeerId, Progress> | null = null
+  for (const [peer, before] of context.progress) {
     if (!isReachable(context, peer)) continue
-    const fed = lacksEntries(context, one)
-      ? feedSnapshot(context, peer, one, occasion, outgoing, chunks)
-      : feed(context, peer, one, occasion, outgoing)
-    progress.set(peer, fed)
+    const after = lacksEntries(context, before)
+      ? feedSnapshot(context, peer, before, occasion, outgoing, chunks)
+      : feed(context, peer, before, occasion, outgoing)
+    if (after === before) continue
+    progress ??= new Map(context.progress)
+    progress.set(peer, after)
   }
-  if (outgoing.size === 0 && chunks.length === 0) return [context, []]
-  return [update(context, { progress }), [...effectsOf(context, outgoing), ...chunks]]
+  if (outgoing.size === 0 && chunks.length === 0) return stay(context)
+  const effects = effectsOf(context, outgoing)
+  return [
+    progress === null ? context : update(context, { progress }),
+    chunks.length === 0 ? effects : [...effects, ...chunks],
+  ]
 }
 
 /** Raft §7: the next entry it needs is compacted away. */

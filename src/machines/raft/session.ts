@@ -40,6 +40,8 @@ export type SessionDecision<Result> = 'apply' | 'stale' | 'expired' | { readonly
 export class SessionTable<Result> {
   /** In order of last use, the oldest first. */
   readonly #sessions = new Map<number, Session<Result>>()
+  /** The one used last: it need not be moved there again, and most commands follow one of the same session. */
+  #newest = 0
   readonly #sessionsMax: number
   readonly #idleMs: number
   /** The newest time of an entry so far. */
@@ -73,6 +75,7 @@ export class SessionTable<Result> {
   /** A committed session entry at `index`; the index is the session's id from now on. */
   open(index: number, nonce: string): void {
     this.#sessions.set(index, { nonce, acknowledged: 0, results: new Map(), usedMs: this.#nowMs })
+    this.#newest = index
     this.#nextExpiryMs = Math.min(this.#nextExpiryMs, this.#nowMs + this.#idleMs)
     if (this.#sessions.size <= this.#sessionsMax) return
     for (const oldest of this.#sessions.keys()) {
@@ -88,8 +91,11 @@ export class SessionTable<Result> {
   decide(id: number, sequence: number, acknowledged: number): SessionDecision<Result> {
     const session = this.#sessions.get(id)
     if (session === undefined) return 'expired'
-    this.#sessions.delete(id)
-    this.#sessions.set(id, session)
+    if (id !== this.#newest) {
+      this.#sessions.delete(id)
+      this.#sessions.set(id, session)
+      this.#newest = id
+    }
     session.usedMs = this.#nowMs
     forget(session, Math.min(acknowledged, sequence - 1))
     if (sequence <= session.acknowledged) return 'stale'
@@ -109,6 +115,7 @@ export class SessionTable<Result> {
   restore({ nowMs, sessions }: KeptSessions<Result>): void {
     this.#nowMs = nowMs
     this.#sessions.clear()
+    this.#newest = sessions.at(-1)?.id ?? 0
     this.#nextExpiryMs = Number.POSITIVE_INFINITY
     for (const { id, nonce, acknowledged, usedMs, results } of sessions) {
       this.#sessions.set(id, { nonce, acknowledged, usedMs, results: new Map(results) })

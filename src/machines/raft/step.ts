@@ -45,7 +45,7 @@ export function chain([context, effects]: Step, ...rules: readonly Rule[]): Step
 
 /** One message to peers we are bonded with; to nobody is no effect. */
 export function sendTo(context: RaftContext, to: readonly PeerId[], message: RaftMessage, after: number): Effect[] {
-  const bonded = to.filter((peer) => context.peers.has(peer))
+  const bonded = to.every((peer) => context.peers.has(peer)) ? to : to.filter((peer) => context.peers.has(peer))
   return bonded.length === 0 ? [] : [{ type: 'send', params: { to: bonded, message, after } }]
 }
 
