@@ -159,8 +159,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'count a learner',
     file: `${RAFT}/quorum.ts`,
-    find: 'const values = configuration.voters.map(reached)',
-    replace: 'const values = [...configuration.voters, ...configuration.learners].map(reached)',
+    find: 'for (const voter of configuration.voters) {',
+    replace: 'for (const voter of [...configuration.voters, ...configuration.learners]) {',
   },
   {
     bug: 'never look further back in a log that differs',
@@ -241,6 +241,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: `${RAFT}/context.ts`,
     find: 'afterWrite(snapshot ? [snapshot.configuration] : [], since,',
     replace: 'afterWrite([], since,',
+  },
+  {
+    bug: 'never install a snapshot that was all there at a restart',
+    file: `${RAFT}/context.ts`,
+    find: 'next: Math.min(next, snapshot.chunks - 1)',
+    replace: 'next: Math.min(next, snapshot.chunks)',
+  },
+  {
+    bug: 'tell of a command where its copy stands',
+    file: 'actors/replica.ts',
+    find: 'entry.sequence, placed.index, placed.outcome',
+    replace: 'entry.sequence, index, placed.outcome',
   },
   {
     bug: 'restore no snapshot at a restart',
