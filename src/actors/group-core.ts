@@ -198,6 +198,7 @@ export class GroupCore {
   #bind(): typeof groupMachine {
     const { deps } = this
     const raft = raftLogic({
+      clock: deps.clock,
       store: deps.store,
       transmit: (send) => this.#transmit(send),
       apply: (batch) => this.#apply(batch),

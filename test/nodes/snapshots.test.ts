@@ -91,10 +91,10 @@ describe('a group that compacts its log', () => {
     const { leader, followers } = machines
     const [caller, other] = followers as [Machine, Machine]
     // The caller's word reaches the leader, nothing comes back to it any more.
-    const answer = caller.group.execute({ add: 1 }, { timeoutMs: 60_000 })
-    await world.clock.advance(1)
     world.network.cutOneWay(leader.place, caller.place)
     world.network.cutOneWay(other.place, caller.place)
+    const answer = caller.group.execute({ add: 1 }, { timeoutMs: 60_000 })
+    await world.clock.advance(1)
     await addEach(machines, 60, leader)
     await world.clock.advance(8_000)
     await addEach(machines, 60, leader)
