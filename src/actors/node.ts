@@ -210,14 +210,8 @@ export class TesseraNode {
         receiveStray: enqueueActions(({ enqueue, event }) => {
           if (event.type !== 'node.strayLink') return
           const { linkNumber, peer, known } = event
-          const input = strayInput({
-            self: this.id,
-            network: this.network,
-            linkNumber,
-            peer,
-            known,
-            seed: this.#seed(),
-          })
+          const { id: self, network } = this
+          const input = strayInput({ self, network, linkNumber, peer, known, seed: this.#seed() })
           enqueue.spawnChild('stray', { id: `stray:${linkNumber}`, input })
         }),
         tellGroupsToStop: enqueueActions(({ enqueue }) => {
