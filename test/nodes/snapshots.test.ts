@@ -87,9 +87,10 @@ describe('a group that compacts its log', () => {
 
   it('answers a command once, though its entry came to its caller only within a snapshot', async () => {
     const { world, machines } = await three(6)
-    await addEach(machines, 30)
+    await addEach(machines, 29)
     const { leader, followers } = machines
     const [caller, other] = followers as [Machine, Machine]
+    await machines.add(1, caller)
     // The caller's word reaches the leader, nothing comes back to it any more.
     world.network.cutOneWay(leader.place, caller.place)
     world.network.cutOneWay(other.place, caller.place)
