@@ -245,8 +245,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'restore no snapshot at a restart',
     file: 'actors/group-core.ts',
-    find: 'if (snapshot) this.replica.restore(',
-    replace: 'if (snapshot && snapshot.index < 0) this.replica.restore(',
+    find: 'if (snapshot) this.#begin(',
+    replace: 'if (snapshot && snapshot.index < 0) this.#begin(',
   },
   // reads
   {
