@@ -12,6 +12,7 @@ import { inPlace } from '../machines/raft/in-place.ts'
 import { nextDeadlineMs, type RaftEvent, raftMachine } from '../machines/raft/machine.ts'
 import type { Snapshot } from '../machines/raft/messages.ts'
 import type { Effect } from '../machines/raft/step.ts'
+import { News } from './news.ts'
 import { checksumOf, describeChunks } from './snapshot-format.ts'
 import type { RaftStore } from './storage/storage.ts'
 import { withShortcut } from './xstate.ts'
@@ -19,6 +20,7 @@ import { withShortcut } from './xstate.ts'
 export type RaftActor = ActorRefFrom<typeof raftMachine>
 
 export interface RaftDeps {
+  readonly clock: Clock
   readonly store: RaftStore
   readonly transmit: (send: Send) => void
   readonly apply: (apply: Apply) => void
@@ -69,8 +71,9 @@ type Performers = {
 }
 
 function performersOf(deps: RaftDeps): Performers {
-  const { store, transmit, apply, respond, appended } = deps
-  const outbox = new Outbox(transmit)
+  const { clock, store, transmit, apply, respond, appended } = deps
+  const news = new News(clock, transmit)
+  const outbox = new Outbox((send) => news.send(send))
   return {
     persist: (self, write) => {
       appended(write)

@@ -1,6 +1,6 @@
 /**
- * Reads the two messages that commands travel in, `AppendEntries` and `Propose`, straight from bytes: hundreds of commands come in one, so
- * the arrays and the schema that all other messages pass through would be most of what a command costs.
+ * Reads the two messages that commands travel in, `AppendEntries` and `Propose`, and the answer to the first straight from bytes: hundreds of
+ * commands come in one, so the arrays and the schema that all other messages pass through would be most of what a command costs.
  *
  * Only a batch of one such message, of commands alone, is read here. Anything else, sound or not, is `null`: the general way of
  * `codec.ts` reads or refuses it. A test holds both ways to the same.
@@ -12,6 +12,7 @@ import { Cursor, OTHER } from './cbor-cursor.ts'
 
 /** The head of a batch of one message, and of the message: an array, and its tag. */
 const APPEND_ENTRIES = [0x82, 9, 0x87, 0x18, 36] as const
+const APPENDED = [0x82, 9, 0x84, 0x18, 37] as const
 const PROPOSE = [0x82, 9, 0x82, 0x18, 39] as const
 /** Heads of the arrays that a command's entry and a command's proposal are, and their kind. */
 const ENTRY = 0x87
@@ -22,6 +23,7 @@ const COMMAND = 3
 export function readCommands(bytes: Uint8Array): Raft | null {
   const tag = bytes[4]
   if (tag === APPEND_ENTRIES[4]) return readAppendEntries(new Cursor(bytes))
+  if (tag === APPENDED[4]) return readAppended(new Cursor(bytes))
   return tag === PROPOSE[4] ? readPropose(new Cursor(bytes)) : null
 }
 
@@ -40,6 +42,14 @@ function readAppendEntries(cursor: Cursor): Raft | null {
   if (!cursor.done) return null
   const places = { prevIndex: prevIndex as LogIndex, prevTerm: prevTerm as Term, commit: commit as LogIndex }
   return { type: 'Raft', messages: [{ type: 'AppendEntries', term: term as Term, ...places, round, entries }] }
+}
+
+function readAppended(cursor: Cursor): Raft | null {
+  if (!cursor.skips(APPENDED)) return null
+  const [term, matchIndex, round] = [cursor.uint(), cursor.uint(), cursor.uint()]
+  if (Math.min(term, matchIndex, round) === OTHER || !cursor.done) return null
+  const places = { term: term as Term, matchIndex: matchIndex as LogIndex, round }
+  return { type: 'Raft', messages: [{ type: 'AppendEntriesResponse', ...places }] }
 }
 
 function readEntry(cursor: Cursor): CommandEntry | null {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TesseraError } from '../../src/errors.ts'
 import { RAFT as RAFT_LIMITS } from '../../src/limits.ts'
-import type { AppendEntries, Propose } from '../../src/machines/raft/messages.ts'
+import type { AppendEntries, AppendEntriesResponse, Propose } from '../../src/machines/raft/messages.ts'
 import { decodeGeneral, encodeGeneral, readMessage } from '../../src/transport/cbor.ts'
 import { NOT_PLAIN, readPlain } from '../../src/transport/cbor-plain.ts'
 import { encodeCommand, encodeRaftBatch, encodeValue } from '../../src/transport/codec.ts'
@@ -38,8 +38,16 @@ const propose = fc
   .array(fc.record({ kind: fc.constant('command' as const), ...order }, plainObject))
   .map((proposals): Propose => ({ type: 'Propose', proposals }))
 
+const appended = fc
+  .record(
+    { type: fc.constant('AppendEntriesResponse' as const), term: number, matchIndex: number, round: number },
+    plainObject,
+  )
+  .map((message) => message as unknown as AppendEntriesResponse)
+
 describe('commands, read in one pass', () => {
   test.each([
+    ['AppendEntriesResponse', appended],
     ['AppendEntries', append],
     ['Propose', propose],
   ] as const)('%s of commands alone takes the quick way, to the same', (_, any) => {
@@ -55,7 +63,8 @@ describe('commands, read in one pass', () => {
   test('every other message, and every other entry, takes the general way', () => {
     fc.assert(
       fc.property(anyBond, (message) => {
-        const isQuick = (each: { type: string }) => each.type === 'AppendEntries' || each.type === 'Propose'
+        const isQuick = (each: { type: string }) =>
+          ['AppendEntries', 'AppendEntriesResponse', 'Propose'].includes(each.type)
         fc.pre(message.type !== 'Raft' || !message.messages.some(isQuick))
         if (message.type === 'Raft') expect(readCommands(encodeRaftBatch(message.messages))).toBeNull()
       }),
@@ -76,13 +85,19 @@ describe('commands, read in one pass', () => {
       return cut % 7 === 6 ? result.subarray(0, at % result.length) : result
     }
     fc.assert(
-      fc.property(fc.oneof(append, propose), fc.nat(), fc.nat({ max: 255 }), fc.nat(), (message, at, byte, cut) => {
-        const bad = damaged(encodeRaftBatch([message]), at, byte, cut)
-        const quick = readCommands(bad)
-        if (quick === null) return
-        taken++
-        expect(general(bad)).toStrictEqual(quick)
-      }),
+      fc.property(
+        fc.oneof(append, appended, propose),
+        fc.nat(),
+        fc.nat({ max: 255 }),
+        fc.nat(),
+        (message, at, byte, cut) => {
+          const bad = damaged(encodeRaftBatch([message]), at, byte, cut)
+          const quick = readCommands(bad)
+          if (quick === null) return
+          taken++
+          expect(general(bad)).toStrictEqual(quick)
+        },
+      ),
       { numRuns: 3_000 },
     )
     expect(taken).toBeGreaterThan(100)
