@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 /** Tests that wait for real deadlines, fill real queues or walk thousands of paths: too slow to run before each commit. */
 const SLOW = [
   'test/nodes/hostile*.test.ts',
+  'test/nodes/catch-up.test.ts',
+  'test/nodes/lost-quorum.test.ts',
   'test/nodes/double-dial.test.ts',
   'test/nodes/bond-walks.test.ts',
   'test/group/double-dial.test.ts',

@@ -1,9 +1,10 @@
 /**
- * `npm run simulate -- --seeds N [--seed S] [--json]`: simulates seeds S to S + N - 1 and prints one line of JSON about all of them. What
- * failed is told on stderr: the seed, the broken property, the last of what happened, and how to run it again.
+ * `npm run simulate -- --seeds N [--seed S] [--brief] [--json]`: simulates seeds S to S + N - 1 and prints one line of JSON about all of
+ * them. What failed is told on stderr: the seed, the broken property, the last of what happened, and how to run it again.
  *
- * `npm run simulate -- --bugs [--all] [--only WORDS]`: builds a copy of the source for each planted bug and simulates until a seed finds it,
- * N seeds at most; with `--all` every one of the N, so that `found` tells how often. One line of JSON, and success where none was missed.
+ * `npm run simulate -- --bugs [--first] [--only WORDS] [--json]`: builds a copy of the source for each planted bug and simulates it with
+ * the same N seeds; with `--first` only until a seed finds it. One line of JSON, and success where none was missed. Without `--json` each
+ * bug is told on stderr as soon as it is done.
  */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -23,7 +24,8 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
     bugs: { type: 'boolean', default: false },
-    all: { type: 'boolean', default: false },
+    brief: { type: 'boolean', default: false },
+    first: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
   },
 })
@@ -37,6 +39,7 @@ function wholeNumber(option: 'seeds' | 'seed' | 'workers'): number {
 const first = wholeNumber('seed')
 const count = wholeNumber('seeds')
 const workers = Math.max(1, wholeNumber('workers'))
+const { brief } = values
 const seeds = Array.from({ length: count }, (_, at) => first + at)
 
 function progress(text: string): void {
@@ -52,7 +55,7 @@ async function simulateSeeds(): Promise<number> {
     if (violation) {
       totals.failures++
       progress('')
-      const again = `npm run simulate -- --seeds 1 --seed ${seed}`
+      const again = `npm run simulate -- --seeds 1 --seed ${seed}${brief ? ' --brief' : ''}`
       process.stderr.write(
         `${trace.join('\n')}\nseed ${seed}: ${violation.property}: ${violation.detail}\n${again}\n\n`,
       )
@@ -60,7 +63,7 @@ async function simulateSeeds(): Promise<number> {
     progress(`${totals.seeds} of ${count} seeds, ${totals.failures} failed `)
     return false
   }
-  await runSeeds({ module: MODULE, workers, seeds, told })
+  await runSeeds({ module: MODULE, workers, seeds, brief, told })
   progress('')
   const seconds = Math.round((performance.now() - startedMs) / 100) / 10
   process.stdout.write(`${JSON.stringify({ ...totals, seconds })}\n`)
@@ -73,11 +76,11 @@ async function hunt(module: string) {
   const told = ({ seed, violation }: Outcome): boolean => {
     of++
     if (violation) found.push({ seed, property: violation.property })
-    return violation !== null && !values.all
+    return violation !== null && values.first
   }
-  await runSeeds({ module, workers, seeds, told })
+  await runSeeds({ module, workers, seeds, brief, told })
   found.sort((a, b) => a.seed - b.seed)
-  return { of, found: found.length, firstSeed: found[0]?.seed ?? null, property: found[0]?.property ?? null }
+  return { row: { of, found: found.length, firstSeed: found[0]?.seed ?? null }, property: found[0]?.property ?? null }
 }
 
 async function huntBugs(): Promise<number> {
@@ -87,10 +90,14 @@ async function huntBugs(): Promise<number> {
   const rows = []
   for (const [at, { bug }] of bugs.entries()) {
     progress(`${at + 1} of ${bugs.length}: ${bug}`)
-    const row = { bug, ...(await hunt(modules[at] as string)) }
-    rows.push(row)
-    if (!values.json)
-      process.stderr.write(`\r${row.found > 0 ? 'found ' : 'MISSED'} ${bug}: seed ${row.firstSeed}, ${row.property}\n`)
+    const { row, property } = await hunt(modules[at] as string)
+    rows.push({ bug, ...row })
+    if (values.json) continue
+    progress('')
+    const { found, of, firstSeed } = row
+    process.stderr.write(
+      found > 0 ? `found ${bug}: ${found} of ${of}, first ${firstSeed}: ${property}\n` : `MISSED ${bug}\n`,
+    )
   }
   progress('')
   const missed = rows.filter(({ found }) => found === 0).length

@@ -8,7 +8,7 @@
  * Lifecycle: created -> started (the actor runs under the node) -> left. Handles (`group.ts`) come and go; the last that leaves ends it.
  */
 import { type Atom, createAtom, type ReadonlyAtom } from '@xstate/store'
-import { type ActorRefFrom, fromPromise, fromTransition, sendTo } from 'xstate'
+import { type ActorRefFrom, enqueueActions, fromPromise, fromTransition } from 'xstate'
 import type { Clock } from '../clock.ts'
 import { type CloseReason, type ErrorCode, traceOf } from '../errors.ts'
 import { type BondId, type GroupId, type NetworkId, short } from '../identity/digest.ts'
@@ -231,7 +231,9 @@ export class GroupCore {
       actions: {
         registerBond: (_, { peer, bond, bondId }) => this.#register(peer, bond, bondId),
         unregisterBond: (_, { peer, reason }) => this.#unregister(peer, reason),
-        tellRaft: sendTo('raft', (_, hint: BondHint) => hint),
+        tellRaft: enqueueActions(({ enqueue }, hint: BondHint) => {
+          if (this.#raftLives) enqueue.sendTo('raft', hint)
+        }),
         refuseLink: (_, { linkNumber, reason }) => void deps.accepted(linkNumber)?.close(reason),
       },
     })
@@ -272,10 +274,15 @@ export class GroupCore {
     for (const message of messages) this.#tellRaft(eventOf(peer, message))
   }
 
-  /** False where nobody hears it: a raft whose disk failed has ended, though its group has not. */
+  /** A raft whose disk failed has ended, though its group has not. */
+  get #raftLives(): boolean {
+    return this.#raft?.getSnapshot().status === 'active'
+  }
+
+  /** False where nobody hears it. */
   #tellRaft(event: RaftEvent): boolean {
-    if (this.#raft?.getSnapshot().status !== 'active') return false
-    this.#raft.send(event)
+    if (!this.#raftLives) return false
+    this.#raft?.send(event)
     return true
   }
 

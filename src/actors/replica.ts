@@ -12,17 +12,18 @@ import { SessionTable } from '../machines/raft/session.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { decodeValue } from '../transport/codec.ts'
 import type { Outcome } from './client.ts'
-import { decodeState, encodeState } from './snapshot-format.ts'
+import { decodeState, encodeState, type Placed } from './snapshot-format.ts'
 
 export interface ReplicaDeps {
   readonly machine: AnyStateMachine
   readonly onSession: (nonce: string, index: number) => void
+  /** `index`: where it took effect, which is before where it stands when it stands there for the second time. */
   readonly onCommand: (session: number, sequence: number, index: number, outcome: Outcome) => void
 }
 
 export class Replica {
   readonly #deps: ReplicaDeps
-  readonly #sessions = new SessionTable<Outcome>()
+  readonly #sessions = new SessionTable<Placed>()
   #applied = 0
 
   constructor(deps: ReplicaDeps) {
@@ -64,19 +65,23 @@ export class Replica {
       this.#sessions.open(index, entry.nonce)
       this.#deps.onSession(entry.nonce, index)
     } else if (entry.kind === 'command') {
-      this.#deps.onCommand(entry.session, entry.sequence, index, this.#once(entry, index))
+      const placed = this.#once(entry, index)
+      this.#deps.onCommand(entry.session, entry.sequence, placed.index, placed.outcome)
     }
   }
 
-  /** Thesis §6.3: a command of a session has one outcome, however often it stands in the log. */
-  #once(entry: CommandEntry, index: number): Outcome {
+  /** Thesis §6.3: a command of a session has one outcome at one place, however often it stands in the log. */
+  #once(entry: CommandEntry, index: number): Placed {
     const decision = this.#sessions.decide(entry.session, entry.sequence, entry.acknowledged)
-    if (decision === 'expired') return { ok: false, code: 'SessionExpired', detail: `Session ${entry.session}.` }
-    if (decision === 'stale') return { ok: false, code: 'CommandFailed', detail: 'Its answer was acknowledged before.' }
+    const failed = (code: 'SessionExpired' | 'CommandFailed', detail: string): Placed => {
+      return { index, outcome: { ok: false, code, detail } }
+    }
+    if (decision === 'expired') return failed('SessionExpired', `Session ${entry.session}.`)
+    if (decision === 'stale') return failed('CommandFailed', 'Its answer was acknowledged before.')
     if (decision !== 'apply') return decision.cached
-    const outcome = this.#outcomeOf(entry, index)
-    this.#sessions.record(entry.session, entry.sequence, outcome)
-    return outcome
+    const placed = { index, outcome: this.#outcomeOf(entry, index) }
+    this.#sessions.record(entry.session, entry.sequence, placed)
+    return placed
   }
 
   #outcomeOf(entry: CommandEntry, index: number): Outcome {

@@ -3,7 +3,7 @@
  *
  *   head      { nowMs, sessions }: the time in the log, and how many sessions follow
  *   session   { id, nonce, acknowledged, usedMs, results }, the least recently used first, each followed by its
- *   result    [sequence, outcome], as many as its session says
+ *   result    [sequence, { index, outcome }], as many as its session says
  *   machine   a chunk as the state machine gave it, to the end
  *
  * All but the last are application values (`encodeValue`). The state machine's chunks come back as they were given, whatever size
@@ -20,12 +20,18 @@ import type { Outcome } from './client.ts'
 const FORMAT = 1
 const LENGTH_BYTES = 4
 
-type Session = KeptSession<Outcome>
+/** What became of a command, and where. */
+export interface Placed {
+  readonly index: number
+  readonly outcome: Outcome
+}
+
+type Session = KeptSession<Placed>
 type Result = Session['results'][number]
 
 /** What a replica is made of, but for its place in the log. */
 export interface ReplicaState {
-  readonly sessions: KeptSessions<Outcome>
+  readonly sessions: KeptSessions<Placed>
   readonly machine: Iterable<Uint8Array>
 }
 
@@ -57,11 +63,11 @@ const NO_VALUE: Outcome = {
 }
 
 /** One that is no application value must not take the others with it. */
-function encodeResult([sequence, outcome]: Result): Uint8Array {
+function encodeResult([sequence, placed]: Result): Uint8Array {
   try {
-    return encodeValue([sequence, outcome])
+    return encodeValue([sequence, placed])
   } catch {
-    return encodeValue([sequence, NO_VALUE])
+    return encodeValue([sequence, { ...placed, outcome: NO_VALUE }])
   }
 }
 

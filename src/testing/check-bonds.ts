@@ -24,18 +24,36 @@ function steadyBonds(actor: GroupActor): { readonly peer: PeerId; readonly bondI
   })
 }
 
-export function checkBonds(name: string, actor: GroupActor, registry: ReadonlyRegistry<Bond>, violate: Violate): void {
-  const held = new Map<PeerId, string | null>()
-  for (const { peer, bondId } of steadyBonds(actor)) {
-    if (held.has(peer)) violate('one bond per pair', `${name} has two steady bonds with ${peer}`)
-    held.set(peer, bondId)
+export class BondsChecker {
+  readonly #violate: Violate
+  /** The snapshot of each group's actor that was looked at last. */
+  readonly #seen = new WeakMap<GroupActor, unknown>()
+
+  constructor(violate: Violate) {
+    this.#violate = violate
   }
-  for (const [peer, bond] of registry) {
-    if (held.get(peer) !== bond.id)
-      violate('registry equal to the live bonds', `${name} registers a bond with ${peer} that is not steady`)
+
+  /** Looks where the group has changed; with `anyway` also where only a bond may have. */
+  look(name: string, actor: GroupActor, registry: ReadonlyRegistry<Bond>, anyway: boolean): void {
+    const snapshot = actor.getSnapshot()
+    if (!anyway && this.#seen.get(actor) === snapshot) return
+    this.#seen.set(actor, snapshot)
+    this.#check(name, actor, registry)
   }
-  for (const peer of held.keys()) {
-    if (!registry.has(peer))
-      violate('registry equal to the live bonds', `${name} does not register its bond with ${peer}`)
+
+  #check(name: string, actor: GroupActor, registry: ReadonlyRegistry<Bond>): void {
+    const held = new Map<PeerId, string | null>()
+    for (const { peer, bondId } of steadyBonds(actor)) {
+      if (held.has(peer)) this.#violate('one bond per pair', `${name} has two steady bonds with ${peer}`)
+      held.set(peer, bondId)
+    }
+    for (const [peer, bond] of registry) {
+      if (held.get(peer) !== bond.id)
+        this.#violate('registry equal to the live bonds', `${name} registers a bond with ${peer} that is not steady`)
+    }
+    for (const peer of held.keys()) {
+      if (!registry.has(peer))
+        this.#violate('registry equal to the live bonds', `${name} does not register its bond with ${peer}`)
+    }
   }
 }

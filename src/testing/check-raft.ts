@@ -24,6 +24,8 @@ interface Committed {
   /** The term in which it was first seen committed, and the configuration in force there and then. */
   readonly inTerm: number
   readonly configuration: Configuration
+  /** The entry itself, where it is a configuration. */
+  readonly changes: Configuration | null
 }
 
 const prints = new WeakMap<Entry, string>()
@@ -62,10 +64,6 @@ export class RaftChecker {
     return this.#committed.length - 1
   }
 
-  committedAt(index: number): string | undefined {
-    return this.#committed[index]?.print
-  }
-
   /** A new life: it must know what it has told. */
   started(peer: PeerId): void {
     this.#seen.delete(peer)
@@ -81,6 +79,8 @@ export class RaftChecker {
     const wasLeading = before?.role === 'leader' && before.context.term === context.term
     this.#follow(peer, seen, context, wasLeading && role === 'leader')
     this.#commits(peer, before?.context.commitIndex ?? 0, context)
+    if (before?.context.snapshots.saved !== context.snapshots.saved || before.context.log.offset !== context.log.offset)
+      this.#compacts(peer, context)
     if (role === 'leader' && !wasLeading) this.#electionSafety(peer, context)
     if (role === 'leader' && wasLeading) this.#commitsOwnTerm(peer, before.context.commitIndex, context)
     if (role === 'leader') this.#withinCaps(peer, context)
@@ -145,6 +145,27 @@ export class RaftChecker {
     }
   }
 
+  /** Raft §7: a snapshot stands for what was committed there, and the log goes on behind it. */
+  #compacts(peer: PeerId, { log, snapshots: { saved } }: RaftContext): void {
+    if (log.offset > (saved?.index ?? 0))
+      this.#violate(
+        'committed never lost',
+        `${peer} cut its log up to ${log.offset}, its snapshot is of ${saved?.index}`,
+      )
+    if (log.offset > 0 && this.#committed[log.offset]?.term !== log.baseTerm)
+      this.#violate('state machine safety', `${peer} cut its log after ${log.offset}, which nobody committed like that`)
+    if (saved === null) return
+    if (this.#committed[saved.index]?.term !== saved.term)
+      this.#violate(
+        'state machine safety',
+        `${peer} holds a snapshot of ${saved.index}, which nobody committed like that`,
+      )
+    const { index } = saved.configuration
+    const right = this.#committed.findLastIndex((entry, at) => at <= saved.index && entry?.changes)
+    if (index !== right || !isSame(this.#committed[right]?.changes, saved.configuration.configuration))
+      this.#violate('state machine safety', `${peer} holds a snapshot of ${saved.index} with the members of ${index}`)
+  }
+
   /** Raft §5.4.2: a leader never commits an entry of an older term by counting its copies. */
   #commitsOwnTerm(peer: PeerId, from: number, { commitIndex, log, term }: RaftContext): void {
     const of = log.termAt(commitIndex)
@@ -156,7 +177,8 @@ export class RaftChecker {
   }
 
   #commit(index: number, entry: Entry, { term: inTerm, configuration }: RaftContext): void {
-    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm, configuration }
+    const changes = entry.kind === 'configuration' ? entry.configuration : null
+    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm, configuration, changes }
   }
 
   /** At most one leader in a term; and Leader Completeness, of which Log Matching needs but the newest entry. */
@@ -205,10 +227,26 @@ export class RaftChecker {
     const committed = this.#committed[index]
     if (!committed) return
     const { voters } = committed.configuration
+    for (const voter of voters) if (!isWhole(platterOf(voter))) this.#violate('committed never lost', gapOf(voter))
     const holders = voters.filter((voter) => holds(platterOf(voter), index, committed.term))
     if (holders.length * 2 <= voters.length)
       this.#violate('committed never lost', `entry ${index} is on ${holders.length} of ${voters.length} disks`)
   }
+}
+
+function isSame(a: Configuration | null | undefined, b: Configuration): boolean {
+  return JSON.stringify([a?.voters, a?.learners]) === JSON.stringify([b.voters, b.learners])
+}
+
+/** What the log on this disk begins after stands in a snapshot that is there from its first chunk to its last. */
+function isWhole(platter: Platter | null): boolean {
+  if (!platter || platter.base.index === 0) return true
+  const { base, own } = platter
+  return own !== null && own.snapshot.index >= base.index && own.chunks.length === own.snapshot.chunks
+}
+
+function gapOf(peer: PeerId): string {
+  return `the log of ${peer} on its disk begins after what its snapshot there holds`
 }
 
 /** On this disk: the entry itself, or a snapshot that stands for it. */

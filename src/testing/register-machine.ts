@@ -24,10 +24,28 @@ export type RegisterResult = null | boolean | number
 
 export type RegisterMachine = StateMachine<RegisterCommand, RegisterResult, RegisterQuery, number | null>
 
-export function registerMachine(
-  applied: (command: RegisterCommand, context: ApplyContext, after: number | null) => void,
-): RegisterMachine {
+export interface SimulatedRegisters extends RegisterMachine {
+  /** All it holds. */
+  text(): string
+}
+
+/** What the registers held after the command at `index`, the last that was applied to them. */
+export interface RegisterState {
+  readonly index: number
+  readonly registers: readonly (readonly [key: string, value: number])[]
+}
+
+export interface RegisterWatcher {
+  readonly applied: (command: RegisterCommand, context: ApplyContext, after: number | null) => void
+  readonly restored: (state: RegisterState) => void
+  /** Bytes of nothing in each snapshot. */
+  readonly ballastBytes: number
+}
+
+export function registerMachine({ applied, restored, ballastBytes }: RegisterWatcher): SimulatedRegisters {
   let registers = new Map<string, number>()
+  let last = 0
+  const text = (): string => JSON.stringify({ index: last, registers: [...registers] } satisfies RegisterState)
   return {
     id: 'registers',
     version: 1,
@@ -35,6 +53,7 @@ export function registerMachine(
       const { key } = command
       const before = registers.get(key) ?? null
       const after = valueAfter(command, before)
+      last = context.index
       applied(command, context, after)
       if (command.type === 'fail') throw new RangeError('This command always fails.')
       if (after !== null) registers.set(key, after)
@@ -42,11 +61,15 @@ export function registerMachine(
       return command.type === 'add' ? after : null
     },
     query: ({ key }) => registers.get(key) ?? null,
-    snapshot: () => [new TextEncoder().encode(JSON.stringify([...registers]))],
+    snapshot: () => [new Uint8Array(ballastBytes), new TextEncoder().encode(text())],
     restore(chunks) {
-      const bytes = Uint8Array.from([...chunks].flatMap((chunk) => [...chunk]))
-      registers = new Map(JSON.parse(new TextDecoder().decode(bytes)) as [string, number][])
+      const [, state = new Uint8Array()] = chunks
+      const { index, registers: kept } = JSON.parse(new TextDecoder().decode(state)) as RegisterState
+      registers = new Map(kept)
+      last = index
+      restored({ index, registers: kept })
     },
+    text,
   }
 }
 

@@ -27,6 +27,8 @@ export interface DiskWeather {
   /** The next sync fails. */
   failsNext: boolean
   full: boolean
+  /** The next chunk of a snapshot that comes from a leader is not what is written. */
+  damagesNext: boolean
   /** Called at the next write, before it is taken, or at the next sync, before it is answered; or the next with a vote. */
   crashAt: { readonly moment: 'write' | 'synced'; readonly vote: boolean; readonly crash: () => void } | null
 }
@@ -42,7 +44,7 @@ export class SimulatedDisk {
 
   constructor(chance: Chance, syncMs: Range) {
     this.#chance = chance
-    this.#calm = { syncMs, failsNext: false, full: false, crashAt: null }
+    this.#calm = { syncMs, failsNext: false, full: false, damagesNext: false, crashAt: null }
     this.weather = { ...this.#calm }
   }
 
@@ -103,7 +105,8 @@ class SimulatedStore implements RaftStore {
   }
 
   write(write: Persist, done: Done): void {
-    this.#wait({ apply: (platter) => keep(platter, write), voted: Boolean(write.hardState?.votedFor), done })
+    const kept = this.#damaged(write)
+    this.#wait({ apply: (platter) => keep(platter, kept), voted: Boolean(write.hardState?.votedFor), done })
   }
 
   save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void {
@@ -112,6 +115,16 @@ class SimulatedStore implements RaftStore {
 
   chunk(index: LogIndex, at: number): Uint8Array | null {
     return chunkOf(this.#platter, index, at)
+  }
+
+  #damaged(write: Persist): Persist {
+    const { snapshot } = write
+    if (!this.#weather.damagesNext || snapshot?.kind !== 'chunk' || snapshot.data.length === 0) return write
+    this.#weather.damagesNext = false
+    const data = Uint8Array.from(snapshot.data)
+    const at = this.#chance.below(data.length)
+    data[at] = data[at]! ^ 0x10
+    return { ...write, snapshot: { ...snapshot, data } }
   }
 
   #wait(waiting: Waiting): void {

@@ -10,13 +10,13 @@ import type { ErrorCode } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
 import { GroupKey } from '../identity/group-key.ts'
 import { Identity, type PeerId } from '../identity/keys.ts'
-import type { RaftTiming } from '../limits.ts'
+import type { Compaction, RaftTiming } from '../limits.ts'
 import type { RaftContext } from '../machines/raft/machine.ts'
-import type { LeadershipPreference } from '../machines/raft/messages.ts'
+import type { LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
 import { ProcessClock } from './process-clock.ts'
-import type { RegisterMachine } from './register-machine.ts'
+import type { RegisterMachine, SimulatedRegisters } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 
@@ -38,10 +38,11 @@ export interface ProcessDeps {
   readonly isGuest: boolean
   readonly preference: LeadershipPreference
   readonly timing: RaftTiming
+  readonly compaction: Compaction
   readonly bootstrap: readonly string[]
   /** The transport of a new process of this machine. */
   readonly transport: (process: SimulatedProcess) => Transport
-  readonly machine: (process: SimulatedProcess) => RegisterMachine
+  readonly machine: (process: SimulatedProcess) => SimulatedRegisters
   readonly warn: (process: SimulatedProcess, code: ErrorCode, detail: string) => void
 }
 
@@ -54,15 +55,19 @@ export class SimulatedProcess {
   readonly name: string
   readonly peer: PeerId
   readonly disk: SimulatedDisk
+  /** Called once, when the next message of this type is about to leave. */
+  crashAtMessage: { readonly type: RaftMessage['type']; readonly crash: () => void } | null = null
   readonly #deps: ProcessDeps
   readonly #identity: Identity
   #clock: ProcessClock
   #node: TesseraNode | null = null
   #group: Group<RegisterMachine> | null = null
+  #machine: SimulatedRegisters | null = null
   #groupId: GroupId | null = null
   #life = 0
   #running = false
   #gone = false
+  #left = false
 
   constructor(deps: ProcessDeps) {
     this.#deps = deps
@@ -93,9 +98,13 @@ export class SimulatedProcess {
   get isGuest(): boolean {
     return this.#deps.isGuest
   }
-  /** It left the group for good. */
+  /** It was told to leave for good: whatever comes of that, it does not come back. */
   get gone(): boolean {
     return this.#gone
+  }
+  /** It had the time to say goodbye. */
+  get left(): boolean {
+    return this.#left
   }
   /** Whom its node takes for present in the network. */
   get peers(): readonly PeerId[] {
@@ -107,13 +116,17 @@ export class SimulatedProcess {
   get context(): RaftContext | null {
     return this.raft?.getSnapshot().context ?? null
   }
+  /** What its state machine holds, as text. */
+  get registers(): string | null {
+    return this.group && this.#machine ? this.#machine.text() : null
+  }
   get address(): string {
     return `memory://${this.name}`
   }
 
   start(): void {
     if (this.#running || this.#gone) return
-    const { clock, chance, voters, preference, timing, transport, machine, warn } = this.#deps
+    const { clock, chance, voters, preference, timing, compaction, transport, machine, warn } = this.#deps
     const life = ++this.#life
     this.#running = true
     this.#clock = new ProcessClock(clock, plausible(this.#clock.skewMs))
@@ -135,7 +148,8 @@ export class SimulatedProcess {
       (node) => {
         if (!this.#running || this.#life !== life) return
         this.#node = node
-        this.#group = node.join({ key: KEY, machine: machine(this), voters, preference, timing })
+        this.#machine = machine(this)
+        this.#group = node.join({ key: KEY, machine: this.#machine, voters, preference, timing, compaction })
         this.#groupId = this.#group.id
       },
       (error: unknown) => {
@@ -144,10 +158,19 @@ export class SimulatedProcess {
     )
   }
 
+  /** No fault holds it any more. */
+  calm(): void {
+    this.disk.calm()
+    this.#clock.stop(0)
+    this.#clock.skewMs = plausible(this.#clock.skewMs)
+    this.crashAtMessage = null
+  }
+
   /** All of it is gone at once. The network must be told apart. */
   crash(): void {
     if (!this.#running) return
     this.#running = false
+    this.crashAtMessage = null
     this.#clock.kill()
     this.disk.crash()
     this.#node = null
@@ -158,7 +181,9 @@ export class SimulatedProcess {
   async leave(): Promise<void> {
     this.#gone = true
     await this.#group?.leave()
-    await this.stop()
+    await this.#node?.stop()
+    this.#left = this.#running
+    this.crash()
   }
 
   /** Ends as a program does that is told to: cleanly, and to come back as the same member. */

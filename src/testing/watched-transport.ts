@@ -1,27 +1,27 @@
-/** A transport that tells every message of a group's links at the moment it is handed to the wire: what has been said by then is said. */
-
+/**
+ * A transport whose links tell every message of a group at the moment it is handed to the wire: what has been said by then is said. They may
+ * also refuse one, as a link does that is full.
+ */
 import type { PeerId } from '../identity/keys.ts'
+import type { BondMessage } from '../machines/bond/messages.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
 import { decodeBond } from '../transport/codec.ts'
 import type { Link, Transport } from '../transport/transport.ts'
 
 export type Leaving = (to: PeerId, message: RaftMessage, link: Link) => void
 
-export function watched(transport: Transport, leaving: Leaving): Transport {
-  /** One message to several peers is encoded once, and decoded once here. */
-  const decoded = new WeakMap<Uint8Array, readonly RaftMessage[]>()
-  const messagesIn = (bytes: Uint8Array): readonly RaftMessage[] => {
-    const known = decoded.get(bytes)
-    if (known) return known
-    const messages = raftMessages(bytes)
-    decoded.set(bytes, messages)
-    return messages
-  }
+/** A message to several peers is encoded once, and decoded once here. */
+const decoded = new WeakMap<Uint8Array, BondMessage | null>()
+
+/** `refuses` is asked of each message between members whose bond stands. */
+export function watched(transport: Transport, leaving: Leaving, refuses: () => boolean = () => false): Transport {
   const watch = (link: Link): Link => {
     if (link.protocol !== 'tessera.groups.1') return link
     const send = link.send.bind(link)
     link.send = (bytes, lane) => {
-      for (const message of messagesIn(bytes)) leaving(link.peer, message, link)
+      const message = messageIn(bytes)
+      if (message && refuses()) return false
+      for (const one of message?.type === 'Raft' ? message.messages : []) leaving(link.peer, one, link)
       return send(bytes, lane)
     }
     return link
@@ -39,12 +39,19 @@ export function watched(transport: Transport, leaving: Leaving): Transport {
   }
 }
 
-/** None in a message of the handshake, which is no message of a bond. */
-function raftMessages(bytes: Uint8Array): readonly RaftMessage[] {
+/** Null for a message of the handshake, which is no message of a bond. */
+function messageIn(bytes: Uint8Array): BondMessage | null {
+  const known = decoded.get(bytes)
+  if (known !== undefined) return known
+  const message = messageOf(bytes)
+  decoded.set(bytes, message)
+  return message
+}
+
+function messageOf(bytes: Uint8Array): BondMessage | null {
   try {
-    const message = decodeBond(bytes)
-    return message.type === 'Raft' ? message.messages : []
+    return decodeBond(bytes)
   } catch {
-    return []
+    return null
   }
 }

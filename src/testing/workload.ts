@@ -12,6 +12,8 @@ import type { RegisterCommand, RegisterResult } from './register-machine.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { Violate } from './violation.ts'
 
+/** A client that gives up soon leaves a command behind whose fate nobody knows. */
+const DEADLINES_MS = [100, 3_000, 6_000, 10_000] as const
 const BURST: Range = { min: 3, max: 20 }
 
 /** What may be asked, and how often. */
@@ -186,7 +188,7 @@ class SimulatedClient {
     const [first] = commands
     if (!group || !first) return
     const running = this.#begin(recordOf(first), commands.length)
-    const timeoutMs = chance.oneOf([3_000, 6_000, 10_000])
+    const timeoutMs = chance.oneOf(DEADLINES_MS)
     for (const command of commands) {
       note(this.name, `asks ${textOf(command)}`)
       group.execute(command, { timeoutMs }).then(

@@ -70,6 +70,18 @@ describe('replica', () => {
     expect(replica.query('total')).toBe(2)
   })
 
+  it('tells of a command that stands twice where it took effect, also when a snapshot lies between', () => {
+    const places: number[] = []
+    const watched = () =>
+      new Replica({ machine: adder(), onSession: () => {}, onCommand: (_, _sequence, index) => places.push(index) })
+    const [replica, other] = [watched(), watched()]
+    replica.apply({ from: 1 as LogIndex, entries: [session('a'), command(1, { add: 2 })] })
+    other.restore(2 as LogIndex, replica.snapshot())
+    for (const each of [replica, other]) each.apply({ from: 3 as LogIndex, entries: [command(1, { add: 2 })] })
+    expect(places).toEqual([2, 2, 2])
+    expect([replica, other].map((each) => each.query('total'))).toEqual([2, 2])
+  })
+
   it('drops a late copy of a command whose answer was acknowledged', () => {
     const { replica } = run([session('a'), command(1, { add: 2 }), command(2, { add: 3 }, 1), command(1, { add: 2 })])
     expect(replica.query('total')).toBe(5)

@@ -10,7 +10,8 @@ const state = (changes: Partial<ReplicaState> = {}): ReplicaState => {
   return { sessions: { nowMs: 5, sessions: [] }, machine: [], ...changes }
 }
 const session = (id: number, results: readonly (readonly [number, Outcome])[] = []) => {
-  return { id, nonce: `nonce ${id}`, acknowledged: 3, usedMs: 17, results }
+  const placed = results.map(([sequence, outcome]) => [sequence, { index: 100 + sequence, outcome }] as const)
+  return { id, nonce: `nonce ${id}`, acknowledged: 3, usedMs: 17, results: placed }
 }
 const decoded = (chunks: readonly Uint8Array[]) => {
   const { sessions, machine: parts } = decodeState(chunks)
@@ -44,9 +45,9 @@ describe('a snapshot', () => {
     const [kept] = decoded(encodeState(state({ sessions: { nowMs: 0, sessions: [session(1, results)] } }))).sessions
       .sessions
     expect(kept?.results).toMatchObject([
-      [1, { ok: false, code: 'CommandFailed' }],
-      [2, { ok: false, code: 'CommandFailed' }],
-      [3, { ok: true, result: 7 }],
+      [1, { index: 101, outcome: { ok: false, code: 'CommandFailed' } }],
+      [2, { index: 102, outcome: { ok: false, code: 'CommandFailed' } }],
+      [3, { index: 103, outcome: { ok: true, result: 7 } }],
     ])
   })
 

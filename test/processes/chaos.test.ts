@@ -1,25 +1,21 @@
 /**
  * `npm run chaos` with real processes: a short run is clean, members that are wrong are found, and an interrupted run leaves nothing behind.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { checkLinearizability, parseHistory } from '../../src/testing/linearizability.ts'
-import { Command, ROOT } from './command.ts'
+import { buildTools, Command, ROOT } from './command.ts'
 
 const MAIN = join(ROOT, 'build/tools/chaos/main.js')
-const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 const WRONG_MEMBER = fileURLToPath(new URL('wrong-member.mjs', import.meta.url))
 
 let folder: string
 let command: Command | null = null
 
-beforeAll(() => {
-  execFileSync(process.execPath, [TSC, '-p', 'tsconfig.tools.json'], { cwd: ROOT })
-}, 120_000)
+beforeAll(buildTools, 120_000)
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'chaos-test-'))

@@ -1,12 +1,19 @@
 /**
  * The built `tessera` command as another process, in a process group of its own as a terminal would give it, with lines in and out.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+/** What `npm run simulate` and `npm run chaos` run, into `build`. */
+export function buildTools(): void {
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.tools.json'], { cwd: ROOT })
+}
 
 export interface Ended {
   readonly code: number | null

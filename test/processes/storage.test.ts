@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { lmdb } from '../../src/actors/storage/lmdb.ts'
@@ -133,6 +135,11 @@ function writesUpTo(
   return -1
 }
 
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+}
+
 async function reopened(root: string): Promise<Persisted | null> {
   const store = lmdb(root).open(GROUP, ALICE)
   await store.close()
@@ -193,6 +200,20 @@ describe('a store that another process holds', () => {
     await lmdb(root).open(GROUP, BOB).close()
     await holder.kill()
     expect(await reopened(root)).toBeNull()
+  })
+
+  it('is refused also after the holder’s garbage was collected', async () => {
+    const root = folders.make()
+    const store = lmdb(root).open(GROUP, ALICE)
+    // A reader of LMDB is let go of at the end of a turn, and collected some time after: neither may end the lease.
+    await written(store, persist(1, 1, [command(1, 1)]))
+    collectGarbage()
+    await reopened(folders.make())
+    collectGarbage()
+    const other = new Writer(root, null)
+    await other.until((lines) => lines.length > 0)
+    expect(other.lines[0]).toMatch(new RegExp(`^refused .*Process ${process.pid} has this store open`))
+    await store.close()
   })
 
   it('goes to exactly one of several that open it at once', async () => {

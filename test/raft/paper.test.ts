@@ -100,6 +100,14 @@ describe('§5.2 leader election', () => {
     expect(rig.role).toBe('leader')
   })
 
+  it('a candidate that needs no other vote waits for its own to be on its disk', () => {
+    const rig = new Rig({ disk: false, voters: ['a'] })
+    rig.timeOut()
+    expect([rig.role, rig.context.term]).toEqual(['candidate', 2])
+    rig.send({ type: 'raft.persisted', number: rig.context.writes.issued })
+    expect([rig.role, rig.context.term]).toEqual(['leader', 2])
+  })
+
   it('a member votes once in a term, first come first served, on disk before it tells', () => {
     const rig = new Rig()
     rig.hear('b', requestVote(2, 1, 1))

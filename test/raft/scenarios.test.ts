@@ -204,6 +204,31 @@ describe('learners', () => {
     expect(cluster.leaders()).toEqual([])
   })
 
+  it.each([
+    ['log', {}, 'AppendEntries'],
+    ['snapshot', { entriesMax: 50, trailingMax: 5 }, 'InstallSnapshot'],
+  ] as const)(
+    'follow whoever leads next, when their leader ends half-way through its %s (§7, 6)',
+    (_, compaction, type) => {
+      const cluster = new Cluster(['a', 'b', 'c'], { voters: 3, compaction })
+      const leader = cluster.electLeader()
+      const words = Array.from({ length: 200 }, (_one, at) => `${at} ${'long '.repeat(500)}`)
+      for (const word of words) {
+        cluster.propose(leader.name, word)
+        cluster.settle()
+      }
+      const joiner = cluster.add('l')
+      const told = () => leader.sent.filter(({ to, message }) => to === 'l' && message.type === type)
+      const halfWay = () =>
+        told().length > 0 && joiner.disk.entries.length + (joiner.disk.receiving?.chunks.length ?? 0) > 0
+      while (!halfWay()) if (!cluster.deliverOne()) cluster.tick()
+      expect(joiner.commands.length).toBeLessThan(200)
+      cluster.kill(leader.name)
+      cluster.until('it has all of it', () => joiner.commands.length === 200)
+      expect(joiner.commands).toEqual(words)
+    },
+  )
+
   it('that are ahead deny nobody (§7, 7)', () => {
     const cluster = new Cluster(['a', 'b', 'c'])
     const leader = cluster.electLeader()

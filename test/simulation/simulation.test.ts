@@ -1,13 +1,28 @@
 /** Whole groups under faults, from seeds: what must hold in each, and that a seed is all there is to a run. */
 import { describe, expect, it } from 'vitest'
+import { FAULTS } from '../../src/testing/faults/all.ts'
 import { simulate } from '../../src/testing/simulation.ts'
 
-const SEEDS = Array.from({ length: 24 }, (_, at) => 10_001 + at)
-
 describe('a simulation', () => {
-  it.each(SEEDS)('of seed %i breaks no property', async (seed) => {
-    const { violation, trace } = await simulate({ seed })
-    expect(violation, trace.join('\n')).toBeNull()
+  it.each(FAULTS.map(({ name }, at) => [name, 10_001 + at] as const))(
+    'with no fault but %s has it, and breaks no property',
+    async (fault, seed) => {
+      const { violation, trace, faults } = await simulate({ seed, faults: [fault], brief: true })
+      expect(violation, trace.join('\n')).toBeNull()
+      expect(Object.keys(faults)).toEqual([fault])
+      expect(faults[fault]).toBeGreaterThan(0)
+    },
+  )
+
+  it('takes no fault that there is not', () => {
+    expect(() => simulate({ seed: 1, faults: ['bad luck'] })).toThrow(RangeError)
+  })
+
+  it('is over sooner where it is brief, and works all the same', async () => {
+    const [long, brief] = [await simulate({ seed: 3 }), await simulate({ seed: 3, brief: true })]
+    expect(brief.violation).toBeNull()
+    expect(brief.steps).toBeLessThan(long.steps)
+    expect(brief.history.length).toBeGreaterThan(0)
   })
 
   it.each([11, 42])('of seed %i is the same run each time, to the byte', async (seed) => {

@@ -6,7 +6,8 @@
  * death, SIGKILL among them, and a process that came to the same number later does not look like the dead one. Who wants
  * the lease looks and registers inside one write transaction: LMDB's writer mutex, robust against the death of its owner, makes
  * the two one step, so of several that try at once exactly one succeeds. Nobody keeps that mutex, so a holder that is
- * stopped stops nobody else.
+ * stopped stops nobody else. A transaction that nobody refers to is ended by the garbage collector, and its slot with it: so the lease
+ * is the transaction, held until it is given back.
  *
  * Within one process the slot cannot help, and a second descriptor would undo the first one's lock (POSIX: closing any
  * descriptor of a file drops the process's `fcntl` locks on it). So before the file is opened, the process's own descriptors are
@@ -17,6 +18,7 @@
  */
 import { fstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Transaction } from 'lmdb'
 import { type Environment, openEnvironment, refusal } from './lmdb-environment.ts'
 
 const SLOT = /^\s*(\d+)\s/
@@ -29,19 +31,26 @@ export interface Lease {
 export function takeLease(folder: string): Lease {
   if (isOpenHere(join(folder, 'lock.mdb'))) throw heldBy(process.pid)
   const environment = openLease(folder)
-  let holder: number | null
+  let slot: Transaction | number
   try {
     environment.readerCheck()
-    holder = environment.transactionSync(() => holderElse(environment))
+    slot = environment.transactionSync(() => holderElse(environment))
   } catch (cause) {
     void environment.close()
     throw refusal(`The lease in ${folder} cannot be taken.`, cause)
   }
-  if (holder !== null) {
-    void environment.close()
-    throw heldBy(holder)
+  if (typeof slot !== 'number') return leaseOf(environment, slot)
+  void environment.close()
+  throw heldBy(slot)
+}
+
+function leaseOf(environment: Environment, slot: Transaction): Lease {
+  return {
+    release: () => {
+      slot.done()
+      return environment.close()
+    },
   }
-  return { release: () => environment.close() }
 }
 
 function openLease(folder: string): Environment {
@@ -52,14 +61,13 @@ function openLease(folder: string): Environment {
   }
 }
 
-/** The process that holds the lease; null where it is free, and taken now. */
-function holderElse(environment: Environment): number | null {
+/** The process that holds the lease; where it is free, the slot that takes it now. */
+function holderElse(environment: Environment): Transaction | number {
   for (const line of environment.readerList().split('\n')) {
     const slot = SLOT.exec(line)
     if (slot) return Number(slot[1])
   }
-  environment.useReadTransaction()
-  return null
+  return environment.useReadTransaction()
 }
 
 function heldBy(pid: number) {

@@ -4,7 +4,7 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT_TIMING } from '../../limits.ts'
-import { drawn, otherVoters, type RaftContext, update, withElection, withFreshTimeout } from './context.ts'
+import { drawn, otherVoters, type RaftContext, update, type Writes, withElection, withFreshTimeout } from './context.ts'
 import type { EventNamed, RaftEvent } from './events.ts'
 import { loseLeader } from './follower.ts'
 import type { PreVote, RequestVote, Term } from './messages.ts'
@@ -71,8 +71,15 @@ function counted(context: RaftContext, from: PeerId, granted: boolean): RaftCont
   return withElection(context, { votes: new Map(context.election.votes).set(from, granted) })
 }
 
-export function hasWon({ configuration, election }: RaftContext): boolean {
-  return isWon(configuration, election.votes)
+/** One's own vote counts when it is on disk, as another's does: who decides alone might else lead the same term twice. */
+export function hasWon({ self, configuration, election, writes }: RaftContext): boolean {
+  const { votes } = election
+  if (!isWon(configuration, votes)) return false
+  return isOnDisk(writes) || isWon(configuration, new Map(votes).set(self, false))
+}
+
+function isOnDisk({ hardState, pending }: Writes): boolean {
+  return !pending.some(({ number }) => number <= hardState)
 }
 
 /** So many refused that a majority cannot grant any more. */

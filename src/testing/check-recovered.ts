@@ -1,0 +1,72 @@
+/**
+ * What must hold again once faults have stopped, in this order and each within its time: a leader whom all know, an answer for each client,
+ * the same log and state at every member, nobody who said goodbye in anyone's catalog, and one bond for each pair, the same at both ends.
+ */
+import { DISCOVERY, RAFT, RAFT_TIMING } from '../limits.ts'
+import type { RaftChecker } from './check-raft.ts'
+import type { SimulatedProcess } from './simulated-process.ts'
+import type { SimulatedWorld } from './simulated-world.ts'
+import type { Violate } from './violation.ts'
+import type { Workload } from './workload.ts'
+
+export interface RecoveryDeps {
+  readonly world: SimulatedWorld
+  readonly workload: Workload
+  readonly raft: RaftChecker
+  readonly violate: Violate
+  /** Lets time pass until `holds`; false where it does not within `limitMs`, or the run is over. */
+  readonly until: (holds: () => boolean, limitMs: number) => Promise<boolean>
+}
+
+const TEN_ELECTIONS_MS = 10 * (RAFT_TIMING.electionTimeoutMs + RAFT_TIMING.electionJitterMs)
+/** Longer than the longest pause before a redial. */
+const BONDED_MS = 40_000
+
+export async function checkRecovered({ world, workload, raft, violate, until }: RecoveryDeps): Promise<void> {
+  const must = async (property: string, holds: () => boolean, limitMs: number): Promise<void> => {
+    if (!(await until(holds, limitMs))) violate(property, describe(world))
+  }
+  await must('a leader once faults stop', () => allOnline(world), TEN_ELECTIONS_MS)
+  workload.stop()
+  await must('all clients answered', () => workload.open.length === 0, RAFT.executeTimeoutMs + 1_000)
+  await must('all members equal', () => allEqual(world, raft), TEN_ELECTIONS_MS)
+  await must('departed stay departed', () => departedForgotten(world), 3 * DISCOVERY.announceIntervalMs)
+  await must('one bond per pair', () => allBonded(world), BONDED_MS)
+}
+
+/** One leader, in the eyes of all. */
+export function allOnline({ members }: SimulatedWorld): boolean {
+  const leaders = new Set(members.map(({ group }) => group?.leader ?? null))
+  return leaders.size === 1 && !leaders.has(null) && members.every(({ group }) => group?.status.formed)
+}
+
+function allEqual({ members }: SimulatedWorld, { committed }: RaftChecker): boolean {
+  const places = new Set(members.map(({ group }) => `${group?.status.applied} ${group?.status.lastIndex}`))
+  if (places.size > 1 || !members.every(({ group }) => (group?.status.applied ?? 0) >= committed)) return false
+  return new Set(members.map(({ registers }) => registers)).size === 1
+}
+
+function departedForgotten({ machines, members }: SimulatedWorld): boolean {
+  const departed = new Set(machines.filter(({ left }) => left).map(({ peer }) => peer))
+  return members.every(({ peers }) => !peers.some((peer) => departed.has(peer)))
+}
+
+function allBonded({ members }: SimulatedWorld): boolean {
+  const isBonded = (a: SimulatedProcess, b: SimulatedProcess): boolean => {
+    const bond = a.group?.bonds.get(b.peer)
+    return bond !== undefined && bond.id === b.group?.bonds.get(a.peer)?.id
+  }
+  return members.every((a) => members.every((b) => a === b || isBonded(a, b)))
+}
+
+function describe(world: SimulatedWorld): string {
+  return world.machines.map((machine) => stateOf(machine, world)).join('; ')
+}
+
+function stateOf({ name, group, gone, registers }: SimulatedProcess, world: SimulatedWorld): string {
+  if (gone || !group) return `${name}: ${gone ? 'gone' : 'down'}`
+  const { role, term, leader, committed, applied, lastIndex } = group.status
+  const bonds = [...group.bonds].map(([peer]) => world.nameOf(peer)).join('+')
+  const led = leader ? world.nameOf(leader) : '-'
+  return `${name}: ${role} term ${term} leader ${led} last ${lastIndex} commit ${committed} applied ${applied} bonds ${bonds} holds ${registers}`
+}

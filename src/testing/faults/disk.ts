@@ -1,0 +1,53 @@
+/** What happens to disks, and to processes at the moment they use them. What a crash leaves on one is `simulated-disk.ts`. */
+import { comesOver, type Fault } from './fault.ts'
+
+const crashAtWrite = comesOver('crashAtWrite', (process, { chance, crash: down }) => {
+  const moment = chance.oneOf(['write', 'synced'] as const)
+  const vote = chance.flip(0.5)
+  const why = `crashes at a ${moment}${vote ? ' with a vote' : ''}`
+  process.disk.weather.crashAt = { moment, vote, crash: () => down(process, why) }
+})
+
+const slowDisk: Fault = {
+  name: 'slowDisk',
+  lastsMs: { min: 500, max: 6_000 },
+  begin: ({ chance, machines, note }) => {
+    const { name, disk } = chance.oneOf(machines)
+    const before = disk.weather.syncMs
+    disk.weather.syncMs = chance.oneOf([
+      { min: 5, max: 40 },
+      { min: 50, max: 300 },
+      { min: 800, max: 2_500 },
+    ])
+    note(name, `syncs in ${disk.weather.syncMs.max} ms`)
+    return () => {
+      disk.weather.syncMs = before
+    }
+  },
+}
+
+const failSync = comesOver('failSync', ({ name, disk }, { note }) => {
+  note(name, 'has a failing sync ahead')
+  disk.weather.failsNext = true
+})
+
+const fullDisk: Fault = {
+  name: 'fullDisk',
+  lastsMs: { min: 500, max: 4_000 },
+  begin: ({ chance, machines, note }) => {
+    const { name, disk } = chance.oneOf(machines)
+    note(name, 'has a full disk')
+    disk.weather.full = true
+    return () => {
+      disk.weather.full = false
+    }
+  },
+}
+
+/** A bit of a snapshot on its way here: the sum over all of it must tell. */
+const damage = comesOver('damage', ({ name, disk }, { note }) => {
+  note(name, 'is to keep a damaged chunk')
+  disk.weather.damagesNext = true
+})
+
+export const DISK_FAULTS: readonly Fault[] = [crashAtWrite, slowDisk, failSync, fullDisk, damage]

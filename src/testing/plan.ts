@@ -1,0 +1,83 @@
+/** What a run is like, drawn from its seed before anything happens. */
+import { COMPACTION, type Compaction, RAFT_TIMING, type RaftTiming } from '../limits.ts'
+import type { Chance, Range } from './chance.ts'
+import { FAULTS } from './faults/all.ts'
+import type { Fault } from './faults/fault.ts'
+
+export interface Plan {
+  readonly timing: RaftTiming
+  /** How long faults last and how soon the next one comes, by the time an election takes. */
+  readonly haste: number
+  /** What a sync takes where no fault slows it. */
+  readonly syncMs: Range
+  /** Then dials must fail, which takes longer than an election: faults are in no hurry. */
+  readonly formsAmongFaults: boolean
+  readonly founders: number
+  /** Mostly so that snapshots are taken every few commands. */
+  readonly compaction: Compaction
+  /** What every snapshot holds besides the registers: where it is much, a snapshot travels in several chunks. */
+  readonly ballastBytes: number
+  /** A few of all there are. */
+  readonly faults: readonly Fault[]
+  /** How long there are faults. */
+  readonly disturbedMs: number
+  /** Between two operations of one client. */
+  readonly pauseMs: Range
+  readonly registers: number
+}
+
+const FAST: RaftTiming = { electionTimeoutMs: 400, electionJitterMs: 200, heartbeatIntervalMs: 100 }
+const SYNCS_MS = [
+  { min: 0, max: 2 },
+  { min: 1, max: 10 },
+  { min: 5, max: 40 },
+]
+const PAUSES_MS = [
+  { min: 10, max: 100 },
+  { min: 50, max: 400 },
+  { min: 200, max: 1_500 },
+]
+
+/** Entries between two snapshots. */
+const SNAPSHOTS_EACH = [5, 20, 60, COMPACTION.entriesMax]
+const TRAILING = [0, 2, 10]
+
+function compactionOf(chance: Chance): Compaction {
+  const entriesMax = chance.oneOf(SNAPSHOTS_EACH)
+  return entriesMax === COMPACTION.entriesMax
+    ? COMPACTION
+    : { ...COMPACTION, entriesMax, trailingMax: chance.oneOf(TRAILING) }
+}
+
+export interface PlanWishes {
+  /** For half as long, all else alike. */
+  readonly brief: boolean
+  /** Only these. */
+  readonly faults: readonly string[] | undefined
+}
+
+export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
+  const timing = chance.flip(0.7) ? FAST : RAFT_TIMING
+  const hurried = chance.oneOf([0.5, 1]) * (timing === FAST ? 0.3 : 1)
+  const formsAmongFaults = chance.flip(0.3)
+  const haste = formsAmongFaults ? 1 : hurried
+  return {
+    timing,
+    haste,
+    syncMs: chance.oneOf(SYNCS_MS),
+    formsAmongFaults,
+    founders: chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5]),
+    compaction: compactionOf(chance),
+    ballastBytes: chance.oneOf([0, 0, 600_000]),
+    faults: faults ? faults.map(faultNamed) : chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max: 6 })),
+    disturbedMs: haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1),
+    pauseMs: chance.oneOf(PAUSES_MS),
+    registers: chance.within({ min: 1, max: 4 }),
+  }
+}
+
+function faultNamed(name: string): Fault {
+  const fault = FAULTS.find((one) => one.name === name)
+  if (!fault) throw new RangeError(`There is no fault ${name}.`)
+  return fault
+}
