@@ -78,7 +78,7 @@ export const ERRORS = {
   Unauthorized: row(false, 'The tickets of the peer do not allow a bond with it.'),
   // storage
   StorageFailed: row(false, 'The storage could not keep what it was given; this member stopped to stay safe.'),
-  SnapshotFailed: row(false, 'The state machine gave no snapshot of its state; its log grows until it does.'),
+  SnapshotFailed: row(false, 'The state machine could not give, or take back, a snapshot of its state.'),
   // consensus
   NotLeader: row(true, 'This member does not lead; ask the one that does.'),
   TransferFailed: row(true, 'Nobody took leadership over in time; this member may lead as before.'),

@@ -9,6 +9,7 @@ export {
   type GroupNews,
   groupLogic,
 } from './actors/group-logic.ts'
+export type { GroupStatus, Role } from './actors/group-status.ts'
 export type { Member } from './actors/members.ts'
 export { createNode, type TesseraNode } from './actors/node.ts'
 export type { JoinOptions, NodeOptions } from './actors/options.ts'
@@ -16,7 +17,7 @@ export type { RegistryView } from './actors/registry-view.ts'
 export { lmdb } from './actors/storage/lmdb.ts'
 export { memory } from './actors/storage/memory.ts'
 export type { Persisted, RaftStore, Storage } from './actors/storage/storage.ts'
-export type { GroupStatus, Role, WaitOptions, When } from './actors/when.ts'
+export type { WaitOptions, When } from './actors/when.ts'
 export type { Inspect } from './actors/xstate.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { CLOSE_CODES, type CloseReason, ERRORS, type ErrorCode, TesseraError } from './errors.ts'

@@ -1,4 +1,4 @@
-/** Builds copies of the source with one planted bug each, below `build/bugs`. */
+/** Builds copies of the source with one planted bug each, below `build/bugs`, in a folder of this process's own. */
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,10 +16,17 @@ export function folderOf(bug: string): string {
   return bug.replaceAll(/[^a-z]+/gi, '-')
 }
 
-/** Returns the URL of each bug's simulation module, in the order of `bugs`. */
-export function plantAll(root: string, bugs: readonly PlantedBug[]): string[] {
-  const target = join(root, 'build', 'bugs')
-  rmSync(target, { recursive: true, force: true })
+export interface Planted {
+  /** The URL of each bug's simulation module, in the order of the bugs. */
+  readonly modules: readonly string[]
+  /** All copies are gone. */
+  readonly remove: () => void
+}
+
+export function plantAll(root: string, bugs: readonly PlantedBug[]): Planted {
+  const target = join(root, 'build', 'bugs', String(process.pid))
+  const remove = (): void => rmSync(target, { recursive: true, force: true })
+  remove()
   for (const one of bugs) {
     const source = join(target, 'source', folderOf(one.bug), 'src')
     mkdirSync(source, { recursive: true })
@@ -28,9 +35,9 @@ export function plantAll(root: string, bugs: readonly PlantedBug[]): string[] {
     writeFileSync(path, planted(readFileSync(path, 'utf8'), one))
   }
   compile(root, target)
-  return bugs.map(
-    ({ bug }) => pathToFileURL(join(target, 'out', folderOf(bug), 'src', 'testing', 'simulation.js')).href,
-  )
+  const moduleOf = ({ bug }: PlantedBug): string =>
+    pathToFileURL(join(target, 'out', folderOf(bug), 'src', 'testing', 'simulation.js')).href
+  return { modules: bugs.map(moduleOf), remove }
 }
 
 /** All at once; types were checked before, and a bug need not please them. */

@@ -72,9 +72,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'forget the newest entry at a restart',
     file: `${RAFT}/context.ts`,
-    find: 'const entries = input.persisted?.entries ?? []',
-    replace:
-      'const stored = input.persisted?.entries ?? []\n  const entries = stored.length > 3 ? stored.slice(0, -1) : stored',
+    find: 'const log = Log.of(entries, base)',
+    replace: 'const log = Log.of(entries.length > 3 ? entries.slice(0, -1) : entries, base)',
   },
   // elections
   {
@@ -92,9 +91,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'shrink the quorum to the live bonds',
     file: `${RAFT}/candidate.ts`,
-    find: 'export function hasWon({ configuration, election }: RaftContext): boolean {\n  return isWon(configuration, election.votes)',
+    find: 'export function hasWon({ self, configuration, election, writes }: RaftContext): boolean {\n',
     replace:
-      'export function hasWon({ configuration, election, peers, self }: RaftContext): boolean {\n  const voters = configuration.voters.filter((voter) => voter === self || peers.has(voter))\n  return isWon({ ...configuration, voters }, election.votes)',
+      'export function hasWon({ self, configuration: { learners, voters: all }, election, writes, peers }: RaftContext): boolean {\n  const configuration = { learners, voters: all.filter((voter) => voter === self || peers.has(voter)) }\n',
   },
   {
     bug: 'win with half of the votes',
@@ -125,6 +124,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: `${RAFT}/formation.ts`,
     find: 'formation.voters.every((voter) => founding.accepted.has(voter))',
     replace: 'formation.voters.some((voter) => founding.accepted.has(voter))',
+  },
+  {
+    bug: 'lead before the own vote is on disk',
+    file: `${RAFT}/candidate.ts`,
+    find: 'return isOnDisk(writes) ||',
+    replace: 'return writes.issued > 0 || isOnDisk(writes) ||',
   },
   // replication
   {
@@ -168,6 +173,80 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: `${RAFT}/log.ts`,
     find: 'const shared = this.#shared.length === this.length ? this.#shared : this.#shared.slice(0, this.length)',
     replace: 'const shared = this.#shared',
+  },
+  {
+    bug: 'never probe again where an answer was lost',
+    file: `${RAFT}/replication.ts`,
+    find: "occasion === 'heartbeat' && before.probing ?",
+    replace: "occasion === 'heartbeat' && before.probing && before.next < 0 ?",
+  },
+  // snapshots
+  {
+    bug: 'cut the log past its snapshot',
+    file: `${RAFT}/compaction.ts`,
+    find: 'const index = firstKept(context, upTo)',
+    replace: 'const index = Math.min(log.lastIndex, firstKept(context, upTo) + 2) as LogIndex',
+  },
+  {
+    bug: 'cut the log before its snapshot is on disk',
+    file: `${RAFT}/compaction.ts`,
+    find: "return [next, [{ type: 'takeSnapshot', params: at }]]",
+    replace: "return chain([next, [{ type: 'takeSnapshot', params: at }]], (now) => compact(now, index))",
+  },
+  {
+    bug: 'install an older snapshot over a newer state',
+    file: `${RAFT}/install-snapshot.ts`,
+    find: 'if (event.index <= commitIndex) return stay(done)',
+    replace: 'if (event.index <= commitIndex - 1_000_000) return stay(done)',
+  },
+  {
+    bug: 'keep entries that conflict with an installed snapshot',
+    file: `${RAFT}/install-snapshot.ts`,
+    find: 'const agrees = context.log.matches(index, term)',
+    replace: 'const agrees = context.log.lastIndex >= index && term > 0',
+  },
+  {
+    bug: 'count a snapshot as held before it is on disk',
+    file: `${RAFT}/install-snapshot.ts`,
+    find: "return reply(context, to, { type: 'AppendEntriesResponse',",
+    replace:
+      "return reply({ ...context, writes: { ...context.writes, issued: 0 } }, to, { type: 'AppendEntriesResponse',",
+  },
+  {
+    bug: 'never send a lost chunk again',
+    file: `${RAFT}/progress.ts`,
+    find: 'if (transfer === null || nowMs - transfer.sinceMs < patienceMs) return progress',
+    replace: 'if (transfer === null || nowMs - transfer.sinceMs < 1_000 * patienceMs) return progress',
+  },
+  {
+    bug: 'skip the checksum of a snapshot',
+    file: 'actors/raft.ts',
+    find: 'checksumOf(chunksOf(store, received)) === received.checksum',
+    replace: 'checksumOf(chunksOf(store, received)).length === received.checksum.length',
+  },
+  {
+    bug: 'forget the sessions in a snapshot',
+    file: 'actors/replica.ts',
+    find: 'this.#sessions.restore(sessions)',
+    replace: 'this.#sessions.restore({ ...sessions, sessions: [] })',
+  },
+  {
+    bug: 'forget the results of sessions in a snapshot',
+    file: `${RAFT}/session.ts`,
+    find: 'return { id, nonce, acknowledged, usedMs, results: [...results] }',
+    replace: 'return { id, nonce, acknowledged, usedMs, results: [...results].slice(results.size) }',
+  },
+  {
+    bug: 'restore a snapshot without its configuration',
+    file: `${RAFT}/context.ts`,
+    find: 'afterWrite(snapshot ? [snapshot.configuration] : [], since,',
+    replace: 'afterWrite([], since,',
+  },
+  {
+    bug: 'restore no snapshot at a restart',
+    file: 'actors/group-core.ts',
+    find: 'if (snapshot) this.replica.restore(',
+    replace: 'if (snapshot && snapshot.index < 0) this.replica.restore(',
   },
   // reads
   {

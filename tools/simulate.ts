@@ -86,7 +86,7 @@ async function hunt(module: string) {
 async function huntBugs(): Promise<number> {
   const bugs = PLANTED_BUGS.filter(({ bug }) => bug.includes(values.only))
   progress(`builds ${bugs.length} copies`)
-  const modules = plantAll(ROOT, bugs)
+  const { modules, remove } = plantAll(ROOT, bugs)
   const rows = []
   for (const [at, { bug }] of bugs.entries()) {
     progress(`${at + 1} of ${bugs.length}: ${bug}`)
@@ -100,6 +100,7 @@ async function huntBugs(): Promise<number> {
     )
   }
   progress('')
+  remove()
   const missed = rows.filter(({ found }) => found === 0).length
   process.stdout.write(`${JSON.stringify({ bugs: rows, missed })}\n`)
   return missed

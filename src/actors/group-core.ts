@@ -7,11 +7,11 @@
  *
  * Lifecycle: created -> started (the actor runs under the node) -> left. Handles (`group.ts`) come and go; the last that leaves ends it.
  */
-import { type Atom, createAtom, type ReadonlyAtom } from '@xstate/store'
+import { type Atom, createAtom } from '@xstate/store'
 import { type ActorRefFrom, enqueueActions, fromPromise, fromTransition } from 'xstate'
 import type { Clock } from '../clock.ts'
-import { type CloseReason, type ErrorCode, traceOf } from '../errors.ts'
-import { type BondId, type GroupId, type NetworkId, short } from '../identity/digest.ts'
+import { type ErrorCode, TesseraError, traceOf } from '../errors.ts'
+import { type GroupId, type NetworkId, short } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
@@ -21,26 +21,26 @@ import type { TicketInput, TicketVerdict } from '../machines/bond/events.ts'
 import { bondMachine } from '../machines/bond/machine.ts'
 import type { BondHint, GroupEvent } from '../machines/group/events.ts'
 import { groupMachine } from '../machines/group/machine.ts'
-import { createRegistry } from '../machines/group/registry.ts'
 import { isMember } from '../machines/raft/configuration.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
 import { eventOf, type RaftEvent } from '../machines/raft/machine.ts'
-import type { FormationId, LeadershipPreference, LogIndex, RaftMessage } from '../machines/raft/messages.ts'
+import type { FormationId, LeadershipPreference, LogIndex, RaftMessage, Snapshot } from '../machines/raft/messages.ts'
 import type { RandomState } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { encodeBond } from '../transport/codec.ts'
 import type { Endpoint, Link } from '../transport/transport.ts'
 import { type Entries, linkLogic } from './bond.ts'
-import { Bond } from './bond-handle.ts'
+import { BondBook } from './bond-book.ts'
 import { Client } from './client.ts'
 import { FormingWatch } from './forming-watch.ts'
+import { type GroupStatus, isSame, OFFLINE, roleOf } from './group-status.ts'
 import { chunksOf, type RaftActor, raftLogic, Ticker } from './raft.ts'
 import { Reads } from './reads.ts'
 import { Replica } from './replica.ts'
 import { Router } from './router.ts'
 import type { RaftStore } from './storage/storage.ts'
 import { transferLeadership } from './transfer.ts'
-import { type GroupStatus, type Role, until, type WaitOptions } from './when.ts'
+import { until, type WaitOptions } from './when.ts'
 import { withInput } from './xstate.ts'
 
 /** What the node gives to each of its groups. */
@@ -69,18 +69,6 @@ export interface GroupDeps {
   readonly warn: (code: ErrorCode, detail: string) => void
 }
 
-const OFFLINE: GroupStatus = {
-  role: 'unformed',
-  term: 0,
-  leader: null,
-  formed: false,
-  committed: 0,
-  applied: 0,
-  lastIndex: 0,
-  reverted: 0,
-  left: false,
-}
-
 /** What the state machine's actor hears. */
 type MachineEvent =
   | { readonly type: 'machine.apply'; readonly batch: Apply }
@@ -90,15 +78,13 @@ export type GroupActor = ActorRefFrom<typeof groupMachine>
 
 export class GroupCore {
   readonly deps: GroupDeps
-  readonly registry = createRegistry<Bond>()
+  readonly bonds: BondBook
   readonly status: Atom<GroupStatus> = createAtom<GroupStatus>(OFFLINE)
   readonly replica: Replica
   readonly client: Client
   readonly reads: Reads
   readonly logic: typeof groupMachine
   readonly #router: Router<RaftMessage>
-  readonly #links = new Map<BondId, Link>()
-  readonly #peers = new Map<PeerId, Atom<PeerEntry>>()
   #actor: GroupActor | null = null
   #raft: RaftActor | null = null
   #ticker: Ticker | null = null
@@ -113,8 +99,13 @@ export class GroupCore {
   constructor(deps: GroupDeps) {
     this.deps = deps
     const { clock, nonce, warn } = deps
+    this.bonds = new BondBook({
+      entryOf: deps.entries.entryOf,
+      signedOf: deps.entries.of,
+      actorOf: (bond) => this.#actor?.getSnapshot().children[bond],
+    })
     this.#router = new Router({
-      bonds: this.registry,
+      bonds: this.bonds.registry,
       encode: (message) => encodeBond({ type: 'Raft', messages: [message] }),
       lane: ({ type }) => (type === 'InstallSnapshot' ? 'bulk' : 'prompt'),
       warn,
@@ -138,7 +129,18 @@ export class GroupCore {
     })
     this.logic = this.#bind()
     const snapshot = deps.store.persisted?.snapshot
-    if (snapshot) this.replica.restore(snapshot.index, chunksOf(deps.store, snapshot))
+    if (snapshot) this.#begin(snapshot)
+  }
+
+  /** Where the log does not begin with entry 1. A state machine that does not take its state back must not go on without it. */
+  #begin(snapshot: Snapshot): void {
+    const { store } = this.deps
+    try {
+      this.replica.restore(snapshot.index, chunksOf(store, snapshot))
+    } catch (cause) {
+      void store.close()
+      throw new TesseraError('SnapshotFailed', { detail: 'It did not take back what it had given.', cause })
+    }
   }
 
   get actor(): GroupActor {
@@ -193,11 +195,6 @@ export class GroupCore {
     return configuration !== undefined && isMember(configuration, peer)
   }
 
-  /** The newest entry of `peer` came into the catalog. */
-  entryChanged(entry: PeerEntry): void {
-    this.#peers.get(entry.peer)?.set(entry)
-  }
-
   #bind(): typeof groupMachine {
     const { deps } = this
     const raft = raftLogic({
@@ -229,8 +226,8 @@ export class GroupCore {
         ),
       },
       actions: {
-        registerBond: (_, { peer, bond, bondId }) => this.#register(peer, bond, bondId),
-        unregisterBond: (_, { peer, reason }) => this.#unregister(peer, reason),
+        registerBond: (_, { peer, bond, bondId }) => this.bonds.register(peer, bond, bondId),
+        unregisterBond: (_, { peer, reason }) => this.bonds.unregister(peer, reason),
         tellRaft: enqueueActions(({ enqueue }, hint: BondHint) => {
           if (this.#raftLives) enqueue.sendTo('raft', hint)
         }),
@@ -249,19 +246,15 @@ export class GroupCore {
           self,
           network,
           group: { id: group, key },
-          entries: { ...entries, bonded: () => this.#bondedEntries() },
+          entries: { ...entries, bonded: () => this.bonds.entries() },
           accepted,
           deliver: (peer, messages) => this.#deliver(peer, messages),
-          attach: (id, link) => void (link ? this.#links.set(id, link) : this.#links.delete(id)),
+          attach: (id, link) => this.bonds.attach(id, link),
         }),
         checkTickets: fromPromise(({ input }) => checkTickets(input, this.deps)),
         syncCatalog: fromPromise(({ input }) => syncWith(input.peer, input.addresses)),
       },
     })
-  }
-
-  #bondedEntries() {
-    return [...this.registry].flatMap(([peer]) => this.deps.entries.of(peer) ?? [])
   }
 
   #transmit({ to, message }: Send): void {
@@ -336,36 +329,6 @@ export class GroupCore {
     this.#rivals.push({ type: 'raft.rival', peer, formation })
   }
 
-  #register(peer: PeerId, bond: string, bondId: BondId): void {
-    const link = this.#links.get(bondId)
-    const entry = this.deps.entries.entryOf(peer)
-    if (!link || !entry) return
-    const bondActor = () => this.#actor?.getSnapshot().children[bond]
-    this.registry.set(
-      peer,
-      new Bond({
-        id: bondId,
-        link,
-        peer: this.#peerAtom(entry),
-        state: () => bondActor()?.getSnapshot().value,
-        rtt: () => bondActor()?.getSnapshot().context.rtt ?? null,
-        requestClose: (reason) => bondActor()?.send({ type: 'bond.close', reason }),
-      }),
-    )
-  }
-
-  #peerAtom(entry: PeerEntry): ReadonlyAtom<PeerEntry> {
-    const atom = this.#peers.get(entry.peer) ?? createAtom(entry)
-    this.#peers.set(entry.peer, atom)
-    return atom
-  }
-
-  #unregister(peer: PeerId, reason: CloseReason): void {
-    this.registry.get(peer)?.end(reason)
-    this.registry.delete(peer)
-    this.#peers.delete(peer)
-  }
-
   /** After each raft event: what a watcher of the group may have to know. */
   #refresh(): void {
     const snapshot = this.#raft?.getSnapshot()
@@ -403,21 +366,10 @@ export class GroupCore {
     this.#ticker?.stop()
     this.client.stop(code)
     this.reads.stop(code)
-    for (const [peer] of this.registry) this.#unregister(peer, 'UnexpectedClose')
+    this.bonds.clear()
     this.#closed = this.deps.store.close().catch((error: unknown) => this.deps.warn('StorageFailed', traceOf(error)))
     this.status.set({ ...this.status.get(), left: true, leader: null })
   }
-}
-
-function roleOf({ value }: { value: unknown }): Role {
-  return (typeof value === 'string' ? value : Object.keys(value as object)[0]) as Role
-}
-
-/** What changes most often is looked at first. */
-function isSame(a: GroupStatus, b: GroupStatus): boolean {
-  const sameLog = a.lastIndex === b.lastIndex && a.committed === b.committed && a.applied === b.applied
-  const sameReign = a.leader === b.leader && a.term === b.term && a.role === b.role
-  return sameLog && sameReign && a.formed === b.formed && a.reverted === b.reverted && a.left === b.left
 }
 
 /** A member that was away for longer than its entry was kept is asked for a new one first. */

@@ -23,9 +23,9 @@ import type { PeerId } from '../identity/keys.ts'
 import type { AnyStateMachine, CommandOf, ResultOf } from '../machines/state-machine.ts'
 import type { ExecuteOptions } from './client.ts'
 import type { Group } from './group.ts'
+import type { GroupStatus } from './group-status.ts'
 import type { TesseraNode } from './node.ts'
 import type { JoinOptions } from './options.ts'
-import type { GroupStatus } from './when.ts'
 
 export type GroupLogicInput<M extends AnyStateMachine> = JoinOptions<M> & {
   readonly node: TesseraNode

@@ -12,10 +12,11 @@ import { abortable } from './abortable.ts'
 import type { Bond } from './bond-handle.ts'
 import type { ExecuteOptions } from './client.ts'
 import type { GroupActor, GroupCore } from './group-core.ts'
+import type { GroupStatus } from './group-status.ts'
 import { type Member, membersOf } from './members.ts'
 import type { ReadOptions } from './reads.ts'
 import { RegistryView } from './registry-view.ts'
-import { createWhen, type GroupStatus, type WaitOptions, type When } from './when.ts'
+import { createWhen, type WaitOptions, type When } from './when.ts'
 
 /** A command that was applied: where it stands in the log, and what it returned. */
 export interface Executed<Result> {
@@ -53,7 +54,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
     this.#status = createAtom(() => (this.#givenUp.get() ? asLeft(core.status.get()) : core.status.get()))
     this.when = createWhen(core.deps.self, this.#status)
     this.bonds = new RegistryView(
-      core.registry,
+      core.bonds.registry,
       createAtom(() => this.#status.get().left),
     )
   }

@@ -17,6 +17,7 @@ import { nextHex, type RandomState, randomFrom } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import type { Endpoint, Link, Listener, Protocol } from '../transport/transport.ts'
 import { abortable } from './abortable.ts'
+import { AcceptedLinks } from './accepted-links.ts'
 import { catalogNews } from './catalog-news.ts'
 import { answerDiscovery, type DiscoveryDeps, discoveryExchanges, genuine, syncCatalogs, viewOf } from './discovery.ts'
 import { Group } from './group.ts'
@@ -68,9 +69,7 @@ export class TesseraNode {
   readonly #own: OwnEntry
   readonly #exchanges: DiscoveryDeps
   readonly #groups = new Map<GroupId, Joined>()
-  /** Accepted links that no bond has taken yet. */
-  readonly #accepted = new Map<number, Link>()
-  #nextLink = 1
+  readonly #accepted = new AcceptedLinks()
   #listeners: Listener[] = []
   #failure: TesseraError | null = null
   #stopped: Promise<void> | null = null
@@ -211,14 +210,8 @@ export class TesseraNode {
         receiveStray: enqueueActions(({ enqueue, event }) => {
           if (event.type !== 'node.strayLink') return
           const { linkNumber, peer, known } = event
-          const input = strayInput({
-            self: this.id,
-            network: this.network,
-            linkNumber,
-            peer,
-            known,
-            seed: this.#seed(),
-          })
+          const { id: self, network } = this
+          const input = strayInput({ self, network, linkNumber, peer, known, seed: this.#seed() })
           enqueue.spawnChild('stray', { id: `stray:${linkNumber}`, input })
         }),
         tellGroupsToStop: enqueueActions(({ enqueue }) => {
@@ -280,7 +273,7 @@ export class TesseraNode {
           // Sent rather than called, so that whoever hears of a change finds it in the catalog.
           const records = changes.map(({ record }) => record)
           for (const { core } of this.#groups.values()) {
-            for (const { entry } of records) core.entryChanged(entry)
+            for (const { entry } of records) core.bonds.entryChanged(entry)
             const event = catalogNews(core, catalog, records)
             if (event) enqueue.sendTo(core.actor, event)
           }
@@ -305,19 +298,11 @@ export class TesseraNode {
       void answerDiscovery(link, this.#exchanges)
       return
     }
-    const linkNumber = this.#nextLink++
-    this.#accepted.set(linkNumber, link)
-    link.onClose(() => this.#accepted.delete(linkNumber))
+    const linkNumber = this.#accepted.numberOf(link)
     const known = this.#entryOf(link.peer) !== undefined
     const joined = link.topic === null ? undefined : this.#groups.get(link.topic)
     if (joined) joined.core.actor.send({ type: 'group.linkAccepted', linkNumber, peer: link.peer, known })
     else this.actor.send({ type: 'node.strayLink', linkNumber, peer: link.peer, known })
-  }
-
-  #take(linkNumber: number): Link | undefined {
-    const link = this.#accepted.get(linkNumber)
-    this.#accepted.delete(linkNumber)
-    return link
   }
 
   /** The last genuine word of `peer`, however old: being away for long takes nothing from what it is allowed. */
@@ -342,7 +327,7 @@ export class TesseraNode {
 
   #strayLogic(): ReturnType<typeof strayLogic> {
     const { clock, endpoint, network } = this.#exchanges
-    const accepted = (linkNumber: number) => this.#take(linkNumber)
+    const accepted = (linkNumber: number) => this.#accepted.take(linkNumber)
     return strayLogic({ clock, endpoint, self: this.id, network, entries: this.#entries(), accepted })
   }
 
@@ -359,7 +344,7 @@ export class TesseraNode {
       nonce: () => nextHex(randomFrom(this.#seed()), 16)[0],
       inspected: this.#options.inspect !== undefined,
       entries: this.#entries(),
-      accepted: (linkNumber) => this.#take(linkNumber),
+      accepted: (linkNumber) => this.#accepted.take(linkNumber),
       syncWith: (peer, addresses) => this.#syncWith(peer, addresses),
       warn: this.#options.warn,
     })

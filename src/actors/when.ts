@@ -6,23 +6,7 @@
 import type { ReadonlyAtom } from '@xstate/store'
 import { TesseraError } from '../errors.ts'
 import type { PeerId } from '../identity/keys.ts'
-
-export type Role = 'unformed' | 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'failed'
-
-/** What a group knows of itself; small plain data, new on each change. */
-export interface GroupStatus {
-  readonly role: Role
-  readonly term: number
-  readonly leader: PeerId | null
-  /** This member holds the log of a formed group. */
-  readonly formed: boolean
-  readonly committed: number
-  readonly applied: number
-  readonly lastIndex: number
-  /** How often entries that never committed were cut from this member's log. */
-  readonly reverted: number
-  readonly left: boolean
-}
+import type { GroupStatus } from './group-status.ts'
 
 export interface WaitOptions {
   readonly signal?: AbortSignal

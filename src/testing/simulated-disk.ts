@@ -5,7 +5,8 @@
  * A write is answered once a sync has brought it to the platter. One sync takes all that waits or, as often, only a beginning of it: whoever
  * relies on two writes getting there together is wrong. A crash keeps any beginning
  * of the writes that were not synced: they may have got there or not. A write that was torn by the crash is dropped whole, with all that
- * follow it: the contract makes a write atomic, so a storage must notice by its checksum. After a failed sync, or where the disk is full,
+ * follow it: the contract makes a write atomic, so a storage must notice by its checksum. A snapshot that a member takes of itself gets there
+ * on a way of its own: writes that came later may be there before. After a failed sync, or where the disk is full,
  * nothing more is written until the process starts again.
  */
 
@@ -32,6 +33,8 @@ export interface DiskWeather {
   /** Called at the next write, before it is taken, or at the next sync, before it is answered; or the next with a vote. */
   crashAt: { readonly moment: 'write' | 'synced'; readonly vote: boolean; readonly crash: () => void } | null
 }
+
+const SAVE_TAKES_SYNCS: Range = { min: 1, max: 5 }
 
 export class SimulatedDisk {
   readonly weather: DiskWeather
@@ -92,6 +95,8 @@ class SimulatedStore implements RaftStore {
   readonly #weather: DiskWeather
   readonly #chance: Chance
   readonly #waiting: Waiting[] = []
+  /** Snapshots of this member's own, each on its way to the platter by itself: writes overtake it. */
+  readonly #saving: Waiting[] = []
   #syncing = false
   #failure: TesseraError | null = null
   #closed = false
@@ -110,11 +115,24 @@ class SimulatedStore implements RaftStore {
   }
 
   save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void {
-    this.#wait({ apply: (platter) => keepOwn(platter, snapshot, chunks), voted: false, done })
+    const saving = { apply: (platter: Kept) => keepOwn(platter, snapshot, chunks), voted: false, done }
+    if (this.#takesCrash('write', [saving]) || this.#closed) return
+    this.#saving.push(saving)
+    const longerMs = this.#chance.within(this.#weather.syncMs) * this.#chance.within(SAVE_TAKES_SYNCS)
+    this.#clock.setTimeout(() => this.#saved(saving), longerMs)
   }
 
   chunk(index: LogIndex, at: number): Uint8Array | null {
     return chunkOf(this.#platter, index, at)
+  }
+
+  #saved(saving: Waiting): void {
+    this.#saving.splice(this.#saving.indexOf(saving), 1)
+    if (this.#closed) return
+    if (this.#weather.full) this.#fail('The disk is full.')
+    if (this.#failure) return saving.done(this.#failure)
+    saving.apply(this.#platter)
+    if (!this.#takesCrash('synced', [saving])) saving.done(null)
   }
 
   #damaged(write: Persist): Persist {
@@ -143,6 +161,7 @@ class SimulatedStore implements RaftStore {
     this.#closed = true
     const kept = chance.below(this.#waiting.length + 1)
     for (const { apply } of this.#waiting.slice(0, kept)) apply(this.#platter)
+    for (const { apply } of this.#saving) if (chance.flip(0.5)) apply(this.#platter)
     return this.#waiting.length - kept
   }
 

@@ -68,6 +68,8 @@ class Simulation {
   readonly #applied = new AppliedChecker((property, detail) => this.#violate(property, detail))
   readonly #workload: Workload
   readonly #world: SimulatedWorld
+  /** What undoes the faults that last. */
+  readonly #lasting = new Set<() => void>()
   /** What is to happen after so many callbacks of the clock. */
   #atStep: { readonly step: number; readonly callback: () => void }[] = []
   #violation: Violation | null = null
@@ -175,8 +177,9 @@ class Simulation {
     this.#faults[name] = (this.#faults[name] ?? 0) + 1
     if (parts) this.#partitions++
     if (!lastsMs) return
+    this.#lasting.add(undo)
     this.#clock.setTimeout(() => {
-      if (!this.#disturbing) return
+      if (!this.#lasting.delete(undo)) return
       this.#note('world', `undoes ${name}`)
       undo()
     }, this.#plan.haste * this.#chance.within(lastsMs))
@@ -185,6 +188,8 @@ class Simulation {
   async #recover(): Promise<void> {
     this.#disturbing = false
     this.#atStep = []
+    for (const undo of this.#lasting) undo()
+    this.#lasting.clear()
     this.#world.heal()
     await checkRecovered({
       world: this.#world,

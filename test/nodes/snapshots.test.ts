@@ -87,14 +87,15 @@ describe('a group that compacts its log', () => {
 
   it('answers a command once, though its entry came to its caller only within a snapshot', async () => {
     const { world, machines } = await three(6)
-    await addEach(machines, 30)
+    await addEach(machines, 29)
     const { leader, followers } = machines
     const [caller, other] = followers as [Machine, Machine]
+    await machines.add(1, caller)
     // The caller's word reaches the leader, nothing comes back to it any more.
-    const answer = caller.group.execute({ add: 1 }, { timeoutMs: 60_000 })
-    await world.clock.advance(1)
     world.network.cutOneWay(leader.place, caller.place)
     world.network.cutOneWay(other.place, caller.place)
+    const answer = caller.group.execute({ add: 1 }, { timeoutMs: 60_000 })
+    await world.clock.advance(1)
     await addEach(machines, 60, leader)
     await world.clock.advance(8_000)
     await addEach(machines, 60, leader)
@@ -108,8 +109,8 @@ describe('a group that compacts its log', () => {
   })
 })
 
-describe('a state machine that gives no snapshot', () => {
-  it('is told of, and its group goes on with its whole log', async () => {
+describe('a state machine', () => {
+  it('that gives no snapshot is told of, and its group goes on with its whole log', async () => {
     const world = createWorld(7)
     const node = await world.node('alone')
     const stubborn = () => {
@@ -123,6 +124,23 @@ describe('a state machine that gives no snapshot', () => {
     for (let left = 60; left > 0; left--) await world.until(group.execute({ add: 1 }))
     expect(world.warnings.filter((code) => code === 'SnapshotFailed').length).toBeGreaterThan(1)
     expect((await world.until(group.query('total'))).answer).toBe(60)
+    await world.stop()
+  })
+
+  it('that takes none back is refused when it joins, and its store is free for one that does', async () => {
+    const world = createWorld(8)
+    const node = await world.node('alone')
+    const join = (machine: ReturnType<typeof counter>) => node.join({ key: KEY, machine, voters: 1, compaction })
+    const group = join(counter())
+    for (let left = 60; left > 0; left--) await world.until(group.execute({ add: 1 }))
+    await world.until(group.leave())
+    const restore = () => {
+      throw new Error('no')
+    }
+    expect(() => join({ ...counter(), restore })).toThrow(expect.objectContaining({ code: 'SnapshotFailed' }))
+    const again = join(counter())
+    await world.until(again.when.online())
+    expect((await world.until(again.query('total'))).answer).toBe(60)
     await world.stop()
   })
 })

@@ -224,7 +224,7 @@ it('a command that cannot be done prints an error with its code, and the exit co
   expect(code).toBe(1)
 })
 
-describe('no process is left', () => {
+describe('no process and no folder is left', () => {
   it.each([
     ['Ctrl-C', 130, (command: Command) => command.signalGroup('SIGINT')],
     ['SIGINT to the command alone', 130, (command: Command) => command.signal('SIGINT')],
@@ -233,11 +233,15 @@ describe('no process is left', () => {
     ['the end of input', 0, (command: Command) => command.end()],
     ['quit', 0, (command: Command) => command.end('quit\n')],
   ])('after %s', async (_how, code, end) => {
-    const command = demo()
-    const members = pids(await command.status(3))
-    expect(members.filter(isAlive)).toHaveLength(3)
-    end(command)
-    expect((await command.ended).code).toBe(code)
+    await inFolder(async (folder) => {
+      const command = keep(Command.tesseraWith({ TMPDIR: folder }, 'demo'))
+      const members = pids(await command.status(3))
+      expect(members.filter(isAlive)).toHaveLength(3)
+      end(command)
+      expect((await command.ended).code).toBe(code)
+      // Who is killed cannot clear its folder away.
+      expect(readdirSync(folder)).toHaveLength(code === null ? 1 : 0)
+    })
   })
 
   it('after Ctrl-C while a command waits', async () => {

@@ -342,6 +342,16 @@ describe('figure 13 a follower', () => {
     expect(rig.answer()).toEqual(chunksHeld(40, 2))
   })
 
+  it('asks for the last chunk again where it ended with all of them, but had not installed them', () => {
+    const rig = new Rig({ self: 'b', persisted: { receiving: { snapshot: of, next: of.chunks } } })
+    rig.hear('a', chunk(0, of))
+    expect(rig.answer()).toEqual(chunksHeld(40, of.chunks - 1))
+    rig.hear('a', chunk(of.chunks - 1, of))
+    expect(rig.answer()).toEqual(chunksHeld(40, of.chunks))
+    rig.send({ type: 'raft.snapshotReceived', index: of.index, intact: true })
+    expect(rig.context).toMatchObject({ commitIndex: 40, snapshots: { saved: of, receiving: null } })
+  })
+
   it('has no use for a snapshot of what it has committed', () => {
     const rig = new Rig({ self: 'b', log: [1, 1, 1] })
     rig.hear('a', append(1, 4, 1, [], 4))

@@ -4,7 +4,7 @@ import type { RaftStore } from '../../src/actors/storage/storage.ts'
 import type { GroupId } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
 import type { Persist } from '../../src/machines/raft/effects.ts'
-import type { Entry, LogIndex, Term } from '../../src/machines/raft/messages.ts'
+import type { Entry, LogIndex, Snapshot, Term } from '../../src/machines/raft/messages.ts'
 import { Chance } from '../../src/testing/chance.ts'
 import { SimulatedClock } from '../../src/testing/simulated-clock.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
@@ -16,6 +16,16 @@ const HARD_STATE = {
   term: 3 as Term,
   votedFor: SELF,
   formation: { status: 'none' as const, id: null, voters: [], refused: [] },
+}
+
+const SNAPSHOT: Snapshot = {
+  index: 1 as LogIndex,
+  term: 1 as Term,
+  configuration: { index: 1 as LogIndex, configuration: { voters: [SELF], learners: [] } },
+  founders: [SELF],
+  chunks: 2,
+  bytes: 6,
+  checksum: 'c'.repeat(64),
 }
 
 function rig(seed = 1) {
@@ -63,7 +73,7 @@ describe('a disk', () => {
     write(store, 1, [1, 1, 1], true)
     write(store, 2, [2])
     await clock.advance(10)
-    expect(open().persisted).toEqual({ hardState: HARD_STATE, entries: [noop(1), noop(2)] })
+    expect(open().persisted).toMatchObject({ hardState: HARD_STATE, entries: [noop(1), noop(2)] })
   })
 
   it('keeps of what was not synced any beginning, and never answers it', async () => {
@@ -81,6 +91,38 @@ describe('a disk', () => {
       expect(answers).toEqual([1])
     }
     expect([...outcomes].sort()).toEqual(['1', '1,2', '1,2,3'])
+  })
+
+  it('keeps a snapshot when it gets there, perhaps after what was written later; a crash keeps it or does not', async () => {
+    const outcomes = new Set<string>()
+    for (let seed = 1; seed <= 40; seed++) {
+      const { clock, disk, answers, open, write, held } = rig(seed)
+      const store = open()
+      write(store, 1, [1], true)
+      store.save(SNAPSHOT, [Uint8Array.of(7)], (error) => answers.push(error ? 'not saved' : 'saved'))
+      await clock.advance(5)
+      const { own } = disk.platter(GROUP)
+      if (seed % 2 === 0) disk.crash()
+      await clock.advance(100)
+      expect(held()).toEqual([1])
+      outcomes.add(`${own !== null} ${disk.platter(GROUP).own !== null} ${answers.join()}`)
+    }
+    expect([...outcomes].sort()).toEqual(['false false 1', 'false true 1', 'false true 1,saved', 'true true 1,saved'])
+  })
+
+  it('damages a chunk that comes from a leader, once', async () => {
+    const { clock, disk, open } = rig()
+    const store = open()
+    disk.weather.damagesNext = true
+    for (const chunk of [0, 1]) {
+      const snapshot = { kind: 'chunk', snapshot: SNAPSHOT, chunk, data: Uint8Array.of(1, 2, 3) } as const
+      store.write({ number: chunk + 1, hardState: null, from: 1 as LogIndex, entries: [], snapshot }, () => {})
+    }
+    await clock.advance(20)
+    const [first, second] = disk.platter(GROUP).receiving!.chunks
+    expect(second).toEqual(Uint8Array.of(1, 2, 3))
+    expect(first).not.toEqual(second)
+    expect(first).toHaveLength(3)
   })
 
   it('fails a sync once, and then writes nothing more for this process', async () => {

@@ -216,6 +216,15 @@ function describeSnapshots(opened: Open): void {
     expect(held(again, coming)).toEqual([...whole(coming).slice(0, 2), null])
   })
 
+  it('takes a chunk that comes again in its place', async () => {
+    const store = await withLog()
+    const coming = snapshot(40)
+    for (const [at, chunk] of [0, 1, 2, 2].entries()) await written(store, chunkWrite(2 + at, 10, coming, chunk))
+    const again = await reopened(store)
+    expect(again.persisted?.receiving).toEqual({ snapshot: coming, next: 3 })
+    expect(held(again, coming)).toEqual(whole(coming))
+  })
+
   it('forgets what had come of one when the first chunk of another comes', async () => {
     const store = await withLog()
     // At the same place, but not the same.

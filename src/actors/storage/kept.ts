@@ -38,7 +38,7 @@ export function keep(kept: Kept, { hardState, from, entries, snapshot }: Persist
 function keepOfSnapshot(kept: Kept, write: SnapshotWrite): void {
   switch (write.kind) {
     case 'chunk': {
-      const chunks = write.chunk === 0 ? [] : (kept.receiving?.chunks ?? [])
+      const chunks = (kept.receiving?.chunks ?? []).slice(0, write.chunk)
       kept.receiving = { snapshot: write.snapshot, chunks: [...chunks, write.data] }
       return
     }

@@ -225,7 +225,12 @@ function snapshotsAtStart(
   receiving: Snapshots['receiving'],
 ): Snapshots {
   const takenAt = saved?.index ?? (0 as LogIndex)
-  return { compaction, saved, takenAt, taking: false, appliedBytes: 0, receiving }
+  return { compaction, saved, takenAt, taking: false, appliedBytes: 0, receiving: receiving && unfinished(receiving) }
+}
+
+/** All of it was there, but the process ended before it was installed: that follows the last chunk, so that must come again. */
+function unfinished({ snapshot, next }: NonNullable<Snapshots['receiving']>): Snapshots['receiving'] {
+  return { snapshot, next: Math.min(next, snapshot.chunks - 1) }
 }
 
 function electionAtStart({ timing, seed }: RaftInput): Election {

@@ -1,0 +1,85 @@
+/**
+ * What a group holds of each steady bond beside its chart: the link, the handle its users have, and the peer's newest entry. The
+ * registry of the handles is the group's: `group.bonds` is a view of it.
+ */
+import { type Atom, createAtom } from '@xstate/store'
+import type { CloseReason } from '../errors.ts'
+import type { BondId } from '../identity/digest.ts'
+import type { PeerId } from '../identity/keys.ts'
+import type { PeerEntry, SignedEntry } from '../identity/peer-entry.ts'
+import { createRegistry } from '../machines/group/registry.ts'
+import type { Link } from '../transport/transport.ts'
+import { Bond, type RoundTrip } from './bond-handle.ts'
+
+export interface BondBookDeps {
+  readonly entryOf: (peer: PeerId) => PeerEntry | undefined
+  readonly signedOf: (peer: PeerId) => SignedEntry | undefined
+  /** The bond's actor, by its name among the group's children. */
+  readonly actorOf: (bond: string) => BondActor | undefined
+}
+
+interface BondActor {
+  getSnapshot(): { readonly value: unknown; readonly context: { readonly rtt: RoundTrip | null } }
+  send(event: { readonly type: 'bond.close'; readonly reason: CloseReason }): void
+}
+
+export class BondBook {
+  readonly registry = createRegistry<Bond>()
+  readonly #deps: BondBookDeps
+  readonly #links = new Map<BondId, Link>()
+  readonly #peers = new Map<PeerId, Atom<PeerEntry>>()
+
+  constructor(deps: BondBookDeps) {
+    this.#deps = deps
+  }
+
+  /** The link of bond `id` stands, or with null, is down. */
+  attach(id: BondId, link: Link | null): void {
+    if (link) this.#links.set(id, link)
+    else this.#links.delete(id)
+  }
+
+  /** The bond with `peer` is steady; its actor is called `bond`. */
+  register(peer: PeerId, bond: string, id: BondId): void {
+    const { entryOf, actorOf } = this.#deps
+    const link = this.#links.get(id)
+    const entry = entryOf(peer)
+    if (!link || !entry) return
+    const handle = new Bond({
+      id,
+      link,
+      peer: this.#atomOf(entry),
+      state: () => actorOf(bond)?.getSnapshot().value,
+      rtt: () => actorOf(bond)?.getSnapshot().context.rtt ?? null,
+      requestClose: (reason) => actorOf(bond)?.send({ type: 'bond.close', reason }),
+    })
+    this.registry.set(peer, handle)
+  }
+
+  unregister(peer: PeerId, reason: CloseReason): void {
+    this.registry.get(peer)?.end(reason)
+    this.registry.delete(peer)
+    this.#peers.delete(peer)
+  }
+
+  /** The group was left: no bond of it stands any more. */
+  clear(): void {
+    for (const [peer] of this.registry) this.unregister(peer, 'UnexpectedClose')
+  }
+
+  /** The newest entry of `peer` came into the catalog. */
+  entryChanged(entry: PeerEntry): void {
+    this.#peers.get(entry.peer)?.set(entry)
+  }
+
+  /** The signed entries of all peers there is a steady bond with. */
+  entries(): SignedEntry[] {
+    return [...this.registry].flatMap(([peer]) => this.#deps.signedOf(peer) ?? [])
+  }
+
+  #atomOf(entry: PeerEntry): Atom<PeerEntry> {
+    const atom = this.#peers.get(entry.peer) ?? createAtom(entry)
+    this.#peers.set(entry.peer, atom)
+    return atom
+  }
+}
