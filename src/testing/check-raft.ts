@@ -21,9 +21,9 @@ interface Seen {
 interface Committed {
   readonly print: string
   readonly term: number
-  /** The term in which it was first seen committed, and the configuration in force there and then. */
+  /** The term in which it was first seen committed, and the configurations in force in that step: one of them counted it. */
   readonly inTerm: number
-  readonly configuration: Configuration
+  readonly configurations: readonly Configuration[]
   /** The entry itself, where it is a configuration. */
   readonly changes: Configuration | null
 }
@@ -78,7 +78,7 @@ export class RaftChecker {
     else this.#remembersTerm(peer, context)
     const wasLeading = before?.role === 'leader' && before.context.term === context.term
     this.#follow(peer, seen, context, wasLeading && role === 'leader')
-    this.#commits(peer, before?.context.commitIndex ?? 0, context)
+    this.#commits(peer, before?.context, context)
     if (before?.context.snapshots.saved !== context.snapshots.saved || before.context.log.offset !== context.log.offset)
       this.#compacts(peer, context)
     if (role === 'leader' && !wasLeading) this.#electionSafety(peer, context)
@@ -127,16 +127,17 @@ export class RaftChecker {
   }
 
   /** State Machine Safety: nobody ever takes another entry for committed. */
-  #commits(peer: PeerId, from: number, context: RaftContext): void {
+  #commits(peer: PeerId, before: RaftContext | undefined, context: RaftContext): void {
     const { commitIndex, log } = context
-    for (let index = Math.max(from, log.offset) + 1; index <= commitIndex; index++) {
+    const inForce = inForceSince(before, context)
+    for (let index = Math.max(before?.commitIndex ?? 0, log.offset) + 1; index <= commitIndex; index++) {
       const entry = log.entryAt(index)
       if (!entry) {
         this.#violate('state machine safety', `${peer} committed ${index}, which its log does not hold`)
         return
       }
       const known = this.#committed[index]
-      if (known === undefined) this.#commit(index, entry, context)
+      if (known === undefined) this.#commit(index, entry, context.term, inForce)
       else if (known.print !== printOf(entry))
         this.#violate(
           'state machine safety',
@@ -176,9 +177,9 @@ export class RaftChecker {
       )
   }
 
-  #commit(index: number, entry: Entry, { term: inTerm, configuration }: RaftContext): void {
+  #commit(index: number, entry: Entry, inTerm: number, configurations: readonly Configuration[]): void {
     const changes = entry.kind === 'configuration' ? entry.configuration : null
-    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm, configuration, changes }
+    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm, configurations, changes }
   }
 
   /** At most one leader in a term; and Leader Completeness, of which Log Matching needs but the newest entry. */
@@ -226,12 +227,24 @@ export class RaftChecker {
     const index = this.committed
     const committed = this.#committed[index]
     if (!committed) return
-    const { voters } = committed.configuration
+    const voters = [...new Set(committed.configurations.flatMap((one) => one.voters))]
     for (const voter of voters) if (!isWhole(platterOf(voter))) this.#violate('committed never lost', gapOf(voter))
     const holders = voters.filter((voter) => holds(platterOf(voter), index, committed.term))
-    if (holders.length * 2 <= voters.length)
+    const isMajority = (one: Configuration) =>
+      one.voters.filter((voter) => holders.includes(voter)).length * 2 > one.voters.length
+    if (!committed.configurations.some(isMajority))
       this.#violate('committed never lost', `entry ${index} is on ${holders.length} of ${voters.length} disks`)
   }
+}
+
+/** A leader that commits may change the configuration in the same step: what it counted by is one of these. */
+function inForceSince(
+  before: RaftContext | undefined,
+  { configurations, configuration }: RaftContext,
+): Configuration[] {
+  if (!before) return [configuration]
+  const since = configurations.filter(({ index }) => index > before.log.lastIndex)
+  return [before.configuration, ...since.map((one) => one.configuration)]
 }
 
 function isSame(a: Configuration | null | undefined, b: Configuration): boolean {

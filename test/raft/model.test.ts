@@ -119,13 +119,15 @@ type Snapshot = ReturnType<typeof raftMachine.transition>
 
 /** What the chart's guards can tell apart, coarsely: of snapshots that agree in it one is walked. */
 function essence({ value, context }: Snapshot): string {
-  const { term, leader, election, votedFor, formation, founding, peers, commitIndex } = context
+  const { term, leader, election, votedFor, formation, founding, peers, commitIndex, writes } = context
   const knows = (peer: PeerId): boolean => peers.get(peer)?.formation === formation.id
   const voters = [B, C].filter(knows).length
   if (value === 'failed') return value
   if (typeof value === 'object') return JSON.stringify([value, founding.accepted.size, founding.joinsOnly, voters])
   const count = [...election.votes.values()].filter((granted) => !granted).length
-  const role = value === 'leader' ? commitIndex > 1 : [count, leader, votedFor === null]
+  // A candidate's own vote counts once it is on its disk.
+  const isVoteKept = value === 'candidate' && writes.pending.every(({ number }) => number > writes.hardState)
+  const role = value === 'leader' ? commitIndex > 1 : [count, leader, votedFor === null, isVoteKept]
   return JSON.stringify([value, Math.min(term, TERM_MAX + 1), role, voters, knows(LEARNER)])
 }
 
