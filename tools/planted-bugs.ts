@@ -243,6 +243,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'afterWrite([], since,',
   },
   {
+    bug: 'never install a snapshot that was all there at a restart',
+    file: `${RAFT}/context.ts`,
+    find: 'next: Math.min(next, snapshot.chunks - 1)',
+    replace: 'next: Math.min(next, snapshot.chunks)',
+  },
+  {
+    bug: 'tell of a command where its copy stands',
+    file: 'actors/replica.ts',
+    find: 'entry.sequence, placed.index, placed.outcome',
+    replace: 'entry.sequence, index, placed.outcome',
+  },
+  {
     bug: 'restore no snapshot at a restart',
     file: 'actors/group-core.ts',
     find: 'if (snapshot) this.#begin(',

@@ -21,8 +21,9 @@ interface Seen {
 interface Committed {
   readonly print: string
   readonly term: number
-  /** The term in which it was first seen committed, and the configurations in force in that step: one of them counted it. */
+  /** The term in which it was first seen committed. */
   readonly inTerm: number
+  /** In force there and then, or just before: with the same answers a leader may have committed first and changed it after. */
   readonly configurations: readonly Configuration[]
   /** The entry itself, where it is a configuration. */
   readonly changes: Configuration | null
@@ -128,16 +129,17 @@ export class RaftChecker {
 
   /** State Machine Safety: nobody ever takes another entry for committed. */
   #commits(peer: PeerId, before: RaftContext | undefined, context: RaftContext): void {
-    const { commitIndex, log } = context
-    const inForce = inForceSince(before, context)
-    for (let index = Math.max(before?.commitIndex ?? 0, log.offset) + 1; index <= commitIndex; index++) {
+    const { commitIndex, log, configuration } = context
+    const configurations = [configuration, before?.configuration ?? configuration]
+    const from = before?.commitIndex ?? 0
+    for (let index = Math.max(from, log.offset) + 1; index <= commitIndex; index++) {
       const entry = log.entryAt(index)
       if (!entry) {
         this.#violate('state machine safety', `${peer} committed ${index}, which its log does not hold`)
         return
       }
       const known = this.#committed[index]
-      if (known === undefined) this.#commit(index, entry, context.term, inForce)
+      if (known === undefined) this.#commit(index, entry, context.term, configurations)
       else if (known.print !== printOf(entry))
         this.#violate(
           'state machine safety',
@@ -227,24 +229,14 @@ export class RaftChecker {
     const index = this.committed
     const committed = this.#committed[index]
     if (!committed) return
-    const voters = [...new Set(committed.configurations.flatMap((one) => one.voters))]
-    for (const voter of voters) if (!isWhole(platterOf(voter))) this.#violate('committed never lost', gapOf(voter))
-    const holders = voters.filter((voter) => holds(platterOf(voter), index, committed.term))
-    const isMajority = (one: Configuration) =>
-      one.voters.filter((voter) => holders.includes(voter)).length * 2 > one.voters.length
-    if (!committed.configurations.some(isMajority))
-      this.#violate('committed never lost', `entry ${index} is on ${holders.length} of ${voters.length} disks`)
+    const copies = committed.configurations.map(({ voters }) => {
+      for (const voter of voters) if (!isWhole(platterOf(voter))) this.#violate('committed never lost', gapOf(voter))
+      const holders = voters.filter((voter) => holds(platterOf(voter), index, committed.term))
+      return { holders: holders.length, voters: voters.length }
+    })
+    if (!copies.some(({ holders, voters }) => holders * 2 > voters))
+      this.#violate('committed never lost', `entry ${index} is on too few disks: ${JSON.stringify(copies)}`)
   }
-}
-
-/** A leader that commits may change the configuration in the same step: what it counted by is one of these. */
-function inForceSince(
-  before: RaftContext | undefined,
-  { configurations, configuration }: RaftContext,
-): Configuration[] {
-  if (!before) return [configuration]
-  const since = configurations.filter(({ index }) => index > before.log.lastIndex)
-  return [before.configuration, ...since.map((one) => one.configuration)]
 }
 
 function isSame(a: Configuration | null | undefined, b: Configuration): boolean {
