@@ -336,6 +336,14 @@ describe('figure 13 a follower', () => {
     expect(rig.context.snapshots.receiving).toEqual({ snapshot: snapshot(44), next: 1 })
   })
 
+  it('begins anew with one of the same state at another place', () => {
+    const rig = follower()
+    rig.hear('a', chunk(0, of))
+    rig.take()
+    rig.hear('a', chunk(1, snapshot(44, { checksum: of.checksum })))
+    expect(rig.answer()).toEqual(chunksHeld(44, 0))
+  })
+
   it('goes on after a restart with what had come', () => {
     const rig = new Rig({ self: 'b', persisted: { receiving: { snapshot: of, next: 2 } } })
     rig.hear('a', chunk(0, of))

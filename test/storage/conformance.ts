@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RaftStore, Storage } from '../../src/actors/storage/storage.ts'
+import type { EntryId, Term } from '../../src/machines/raft/messages.ts'
 import {
   ALICE,
   after,
@@ -267,6 +268,69 @@ function describeSnapshots(opened: Open): void {
     expect([held(store, own), held(store, coming)]).toEqual([NONE, whole(coming)])
     const again = await reopened(store)
     expect([held(again, own), held(again, coming)]).toEqual([NONE, whole(coming)])
+  })
+
+  it('begins after a base of a newer term than entries that were cut before it', async () => {
+    const store = await withLog()
+    await written(store, persist(2, 4, [command(2, 1), command(2, 2)]))
+    await saved(store, { ...snapshot(5), term: 2 as Term })
+    const base = { index: 4, term: 2 } as EntryId
+    await written(store, { ...persist(3, 6, []), snapshot: { kind: 'compact', base } })
+    expect((await reopened(store)).persisted).toMatchObject({ base, entries: [command(2, 2)] })
+  })
+
+  it('installs one of a newer term before the end of a log that it replaces', async () => {
+    const store = await withLog()
+    const coming = { ...snapshot(7), term: 2 as Term }
+    for (const at of [0, 1, 2]) await written(store, chunkWrite(2 + at, 10, coming, at))
+    await written(store, install(5, 7, coming))
+    const again = await reopened(store)
+    expect(again.persisted).toMatchObject({ base: { index: 7, term: 2 }, entries: [], snapshot: coming })
+    await written(again, persist(6, 8, [command(2, 1)]))
+    expect((await reopened(again)).persisted?.entries).toEqual([command(2, 1)])
+  })
+
+  it('keeps its own where the very same one had begun to come, and another comes or is taken', async () => {
+    const store = await withLog()
+    const same = snapshot(6)
+    for (const at of [0, 1]) await written(store, chunkWrite(2 + at, 10, same, at))
+    expect(await saved(store, same)).toBeNull()
+    await written(store, chunkWrite(4, 10, snapshot(40), 0))
+    const again = await reopened(store)
+    expect(held(again, same)).toEqual(whole(same))
+    await saved(again, snapshot(9))
+    expect(held(await reopened(again), snapshot(9))).toEqual(whole(snapshot(9)))
+  })
+
+  it('forgets what had come of one that is no newer than the one it takes itself', async () => {
+    const store = await withLog()
+    const [coming, own] = [snapshot(6), snapshot(9)]
+    for (const at of [0, 1]) await written(store, chunkWrite(2 + at, 10, coming, at))
+    await saved(store, own)
+    expect([held(store, coming), held(store, own)]).toEqual([NONE, whole(own)])
+    const again = await reopened(store)
+    expect(again.persisted).toMatchObject({ snapshot: own, receiving: null })
+    expect([held(again, coming), held(again, own)]).toEqual([NONE, whole(own)])
+  })
+
+  it('tells two snapshots of the same state apart by where they stand', async () => {
+    const store = await withLog()
+    const own = snapshot(6)
+    const coming = { ...snapshot(40), checksum: own.checksum }
+    await saved(store, own)
+    await written(store, chunkWrite(2, 10, coming, 0))
+    const again = await reopened(store)
+    for (const at of [1, 2]) await written(again, chunkWrite(2 + at, 10, coming, at))
+    await written(again, install(5, 40, coming))
+    const last = await reopened(again)
+    expect(held(last, coming)).toEqual(whole(coming))
+  })
+
+  it('forgets one that said it had more chunks than there can be as fast as any other', async () => {
+    const store = await withLog()
+    await written(store, chunkWrite(2, 10, { ...snapshot(40), chunks: Number.MAX_SAFE_INTEGER }, 0))
+    await written(store, chunkWrite(3, 10, snapshot(41), 0))
+    expect((await reopened(store)).persisted?.receiving).toEqual({ snapshot: snapshot(41), next: 1 })
   })
 }
 

@@ -27,10 +27,12 @@ import {
   Folders,
   GROUP,
   hardState,
+  held,
   OTHER_GROUP,
   persist,
   saved,
   snapshot,
+  whole,
   written,
 } from './samples.ts'
 
@@ -241,6 +243,23 @@ describe('a store whose snapshot was interrupted', () => {
       expect(log.get(chunkKey(half, 0))).toBeUndefined()
       expect(log.get(chunkKey(snapshot(201), 0))).toBeDefined()
     })
+  })
+
+  it('keeps the very same snapshot whole, when that is the next', async () => {
+    const { root } = copy()
+    const again = snapshot(200)
+    const interrupted = lmdb(root).open(GROUP, ALICE)
+    const answer = saved(interrupted, again)
+    await interrupted.close()
+    expect(await answer).toMatchObject({ code: 'StorageFailed' })
+    const store = lmdb(root).open(GROUP, ALICE)
+    expect(store.persisted?.snapshot).toEqual(OWN)
+    expect(await saved(store, again)).toBeNull()
+    expect(held(store, again)).toEqual(whole(again))
+    await store.close()
+    const last = lmdb(root).open(GROUP, ALICE)
+    expect(last.persisted?.snapshot).toEqual(again)
+    await last.close()
   })
 })
 

@@ -56,9 +56,11 @@ function compact(kept: Kept, base: EntryId): void {
   kept.base = base
 }
 
-/** This member's own snapshot, unless a newer one was installed meanwhile. */
+/** This member's own snapshot, unless a newer one was installed meanwhile. What comes of one that is no newer is of no use any more. */
 export function keepOwn(kept: Kept, snapshot: Snapshot, chunks: readonly Uint8Array[]): void {
-  if ((kept.own?.snapshot.index ?? 0) < snapshot.index) kept.own = { snapshot, chunks }
+  if ((kept.own?.snapshot.index ?? 0) >= snapshot.index) return
+  kept.own = { snapshot, chunks }
+  if (kept.receiving && kept.receiving.snapshot.index <= snapshot.index) kept.receiving = null
 }
 
 export function chunkOf({ own, receiving }: Kept, index: LogIndex, at: number): Uint8Array | null {

@@ -4,9 +4,10 @@
  *
  * Mutable; its one owner is the store.
  */
+import { hexOf } from '../../identity/hex.ts'
 import type { Persist, SnapshotWrite } from '../../machines/raft/effects.ts'
 import { entryBytes } from '../../machines/raft/log.ts'
-import type { Entry, EntryId, LogIndex, Snapshot } from '../../machines/raft/messages.ts'
+import { type Entry, type EntryId, isSame, type LogIndex, type Snapshot } from '../../machines/raft/messages.ts'
 import {
   BASE_KEY,
   chunkKey,
@@ -35,8 +36,8 @@ export class Change {
     this.removals.push(key)
   }
 
-  removeChunks(of: Snapshot | null): void {
-    for (let at = 0; at < (of?.chunks ?? 0); at++) this.remove(chunkKey(of!, at))
+  removeChunks(of: Snapshot, count: number): void {
+    for (let at = 0; at < count; at++) this.remove(chunkKey(of, at))
   }
 }
 
@@ -47,8 +48,13 @@ export class Changes {
   #base: LogIndex
   #last: number
   #own: Snapshot | null
+  /** The one that this member is writing: its chunks come before it does. */
+  #saving: Snapshot | null = null
   #receiving: Snapshot | null
-  #leftovers: readonly Uint8Array[]
+  /** How many chunks of it may be there; how many there will be is only what the sender says. */
+  #received: number
+  /** Keys of chunks that nobody will ask for any more, by their hex digits. */
+  readonly #leftovers: Map<string, Uint8Array>
   /** The number of the first piece of the log, and the last index of each from there on. */
   #firstPiece: number
   #pieceEnds: number[]
@@ -58,7 +64,8 @@ export class Changes {
     this.#last = this.#base + (persisted?.entries.length ?? 0)
     this.#own = persisted?.snapshot ?? null
     this.#receiving = persisted?.receiving?.snapshot ?? null
-    this.#leftovers = leftovers
+    this.#received = persisted?.receiving?.next ?? 0
+    this.#leftovers = new Map(leftovers.map((key) => [hexOf(key), key]))
     this.#firstPiece = firstPiece
     this.#pieceEnds = [...pieceEnds]
   }
@@ -98,15 +105,14 @@ export class Changes {
     switch (write.kind) {
       case 'chunk': {
         const { snapshot, chunk, data } = write
-        if (chunk === 0) this.#drop(this.#receiving, snapshot, change)
-        this.#receiving = snapshot
-        change.put(chunkKey(snapshot, chunk), data)
+        this.#receive(snapshot, change)
+        this.#received = Math.max(this.#received, chunk + 1)
+        this.#putChunk(snapshot, chunk, data, change)
         return change.put(RECEIVING_KEY, encodeReceiving({ snapshot, next: chunk + 1 }))
       }
       case 'install':
-        this.#receiving = null
-        change.remove(RECEIVING_KEY)
         this.#become(write.snapshot, change)
+        this.#receive(null, change)
         return this.#compact(write.snapshot, change)
       case 'compact':
         return this.#compact(write.base, change)
@@ -116,29 +122,53 @@ export class Changes {
   /** One chunk of a snapshot that this member takes. */
   ownChunk(snapshot: Snapshot, at: number, data: Uint8Array): Change {
     const change = new Change()
-    change.put(chunkKey(snapshot, at), data)
+    this.#saving = snapshot
+    this.#putChunk(snapshot, at, data, change)
     return change
   }
 
   /** All its chunks are there. Too late, where a newer one was installed meanwhile. */
   own(snapshot: Snapshot): Change {
     const change = new Change()
-    if ((this.#own?.index ?? 0) < snapshot.index) this.#become(snapshot, change)
-    else this.#drop(snapshot, this.#own, change)
+    this.#saving = null
+    if ((this.#own?.index ?? 0) >= snapshot.index) this.#drop(snapshot, snapshot.chunks, change)
+    else {
+      this.#become(snapshot, change)
+      if (this.#receiving && this.#receiving.index <= snapshot.index) this.#receive(null, change)
+    }
     return change
   }
 
+  /** Another is on its way here from now on, or none. */
+  #receive(snapshot: Snapshot | null, change: Change): void {
+    const before = this.#receiving
+    this.#receiving = snapshot
+    if (before === null || isSame(before, snapshot)) return
+    this.#drop(before, this.#received, change)
+    this.#received = 0
+    if (snapshot === null) change.remove(RECEIVING_KEY)
+  }
+
+  /** What an interrupted process left under this key is of use after all. */
+  #putChunk(of: Snapshot, at: number, data: Uint8Array, change: Change): void {
+    const key = chunkKey(of, at)
+    this.#leftovers.delete(hexOf(key))
+    change.put(key, data)
+  }
+
   #become(snapshot: Snapshot, change: Change): void {
-    this.#drop(this.#own, snapshot, change)
-    for (const key of this.#leftovers) change.remove(key)
-    this.#leftovers = []
+    const before = this.#own
     this.#own = snapshot
+    if (before) this.#drop(before, before.chunks, change)
+    for (const key of this.#leftovers.values()) change.remove(key)
+    this.#leftovers.clear()
     change.put(OWN_KEY, encodeSnapshot(snapshot))
   }
 
-  /** The chunks of one, unless they are those of another too. */
-  #drop(one: Snapshot | null, kept: Snapshot | null, change: Change): void {
-    if (one?.checksum !== kept?.checksum || one?.index !== kept?.index) change.removeChunks(one)
+  /** The chunks of one that is gone, unless they are those of another too: members take the same at the same place. */
+  #drop(gone: Snapshot, count: number, change: Change): void {
+    const held = [this.#own, this.#saving, this.#receiving]
+    if (!held.some((one) => isSame(gone, one))) change.removeChunks(gone, count)
   }
 
   /** Pieces go in order: one that was cut later must not come back when the one that cut it is gone. */

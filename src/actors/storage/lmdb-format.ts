@@ -31,7 +31,15 @@ import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import { WIRE } from '../../limits.ts'
 import type { Formation, HardState } from '../../machines/raft/effects.ts'
-import type { Entry, EntryId, FormationId, LogIndex, Snapshot, Term } from '../../machines/raft/messages.ts'
+import {
+  type Entry,
+  type EntryId,
+  type FormationId,
+  isSame,
+  type LogIndex,
+  type Snapshot,
+  type Term,
+} from '../../machines/raft/messages.ts'
 import { readMessage } from '../../transport/cbor.ts'
 import { entry, snapshot } from '../../transport/codec-entry.ts'
 import { checker, type Field, field, hex, list, nullable, record, uint, written } from '../../transport/wire-fields.ts'
@@ -200,15 +208,16 @@ export function readStore(
   if (!found) throw damage('its log does not belong to its header')
   if (base.index > (own?.index ?? 0)) throw damage('nothing stands for the beginning of its log')
   const leftovers = chunksOfNeither(chunks, own, receiving)
-  const { entries, first: firstPiece, ends: pieceEnds } = log
+  const { first: firstPiece, ends: pieceEnds } = log
+  const entries = log.after(base)
   const isNew = state === null && base.index + entries.length === 0
   const persisted = isNew ? null : { hardState: state ?? FORGOTTEN, base, entries, snapshot: own, receiving }
   return { persisted, firstPiece, pieceEnds, leftovers }
 }
 
-/** Puts the pieces of a log together. Raft §5.3: indexes without a gap, terms that never fall. */
+/** Puts the pieces of a log together. Raft §5.3: indexes without a gap, and in what they come to, terms that never fall. */
 class LogReader {
-  readonly entries: Entry[] = []
+  readonly #entries: Entry[] = []
   first = 1
   readonly ends: number[] = []
 
@@ -220,17 +229,21 @@ class LogReader {
     // Of what is compacted away, pieces may still hold the end.
     const known = Math.max(0, base.index + 1 - from)
     const place = from + known - base.index - 1
-    if (place > this.entries.length)
-      throw damage(`entry ${base.index + this.entries.length + 1} is missing from the log`)
-    this.entries.length = place
-    for (const one of entries.slice(known)) this.#append(one, base)
+    if (place > this.#entries.length)
+      throw damage(`entry ${base.index + this.#entries.length + 1} is missing from the log`)
+    this.#entries.length = place
+    for (const one of entries.slice(known)) this.#entries.push(one)
     this.ends.push(from - 1 + entries.length)
   }
 
-  #append(one: Entry, base: EntryId): void {
-    if (one.term < (this.entries.at(-1)?.term ?? base.term))
-      throw damage(`entry ${base.index + this.entries.length + 1} is of an older term than the one before it`)
-    this.entries.push(one)
+  /** All that follows `base`. Only now, as an entry that is cut later may be of an older term than a base that came after it. */
+  after(base: EntryId): readonly Entry[] {
+    let { term } = base
+    for (const [place, one] of this.#entries.entries()) {
+      if (one.term < term) throw damage(`entry ${base.index + place + 1} is of an older term than the one before it`)
+      term = one.term
+    }
+    return this.#entries
   }
 }
 
@@ -248,7 +261,7 @@ function chunksOfNeither(
     }
   }
   if (own) claim(own, own.chunks)
-  if (receiving && receiving.snapshot.checksum !== own?.checksum) claim(receiving.snapshot, receiving.next)
+  if (receiving && !isSame(receiving.snapshot, own)) claim(receiving.snapshot, receiving.next)
   return [...kept.values()]
 }
 

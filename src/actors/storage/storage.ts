@@ -30,7 +30,7 @@ export interface RaftStore {
   write(write: Persist, done: Done): void
   /**
    * Keeps a snapshot that this member took instead of the one before, and calls `done` as for a write. Writes that come meanwhile do not
-   * wait for all of it. A newer one that came from a leader meanwhile stays.
+   * wait for all of it. A newer one that came from a leader meanwhile stays; what has come of one that is no newer goes.
    */
   save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void
   /** A chunk of the snapshot at `index`, of this member's own or the one on its way here; null where it is not there, or no longer. */

@@ -14,7 +14,7 @@ import { type RaftContext, update, withDeadline, withSnapshots } from './context
 import type { EventNamed } from './events.ts'
 import { hearLeader } from './follower.ts'
 import { Log } from './log.ts'
-import type { InstallSnapshot, LogIndex, Snapshot } from './messages.ts'
+import { type InstallSnapshot, isSame, type LogIndex, type Snapshot } from './messages.ts'
 import { chain, type Effect, reply, type Step, stay, write, writeSnapshot } from './step.ts'
 
 /** Raft figure 13, all of its receiver's rules. */
@@ -30,7 +30,7 @@ export function onInstallSnapshot(context: RaftContext, { from, message }: Event
 /** Chunks come in order; one that does not is answered with what is there. */
 function keepChunk(context: RaftContext, from: PeerId, { snapshot, chunk, data }: InstallSnapshot): Step {
   const { receiving } = context.snapshots
-  const next = receiving?.snapshot.checksum === snapshot.checksum ? receiving.next : 0
+  const next = receiving && isSame(snapshot, receiving.snapshot) ? receiving.next : 0
   if (chunk !== next || chunk >= snapshot.chunks) return [context, chunksHeld(context, from, snapshot.index, next)]
   const kept = withSnapshots(context, { receiving: { snapshot, next: next + 1 } })
   return chain(writeSnapshot(kept, { kind: 'chunk', snapshot, chunk, data }), (written) => [

@@ -42,8 +42,13 @@ export interface SnapshotPoint extends EntryId {
 export interface Snapshot extends SnapshotPoint {
   readonly chunks: number
   readonly bytes: number
-  /** SHA-256 of all chunks, in hex: two snapshots with the same are the same. */
+  /** SHA-256 of all chunks, in hex. */
   readonly checksum: string
+}
+
+/** The same chunks at the same place. The same state may stand at two places, and two members may tell one state in other bytes. */
+export function isSame(one: Snapshot, other: Snapshot | null | undefined): boolean {
+  return one.index === other?.index && one.checksum === other.checksum
 }
 
 interface EntryHead {
