@@ -93,7 +93,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: `${RAFT}/candidate.ts`,
     find: 'export function hasWon({ self, configuration, election, writes }: RaftContext): boolean {\n',
     replace:
-      'export function hasWon({ self, configuration: { learners, voters: all }, election, writes, peers }: RaftContext): boolean {\n  const configuration = { learners, voters: all.filter((voter) => voter === self || peers.has(voter)) }\n',
+      'export function hasWon({ self, configuration: { learners, voters: all }, election, writes, peers }: RaftContext): boolean {\n  const configuration = { learners, voters: all.filter((voter) => voter === self || peers.has(voter)) }\n  if (isWon(configuration, election.votes)) return true\n',
   },
   {
     bug: 'win with half of the votes',
