@@ -1,10 +1,14 @@
+import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
+import { chunkOf, type Kept, keep, keepOwn, nothingKept, persistedOf } from '../../src/actors/storage/kept.ts'
 import { lmdb } from '../../src/actors/storage/lmdb.ts'
 import { checkPages } from '../../src/actors/storage/lmdb-pages.ts'
-import type { Persisted } from '../../src/actors/storage/storage.ts'
+import type { Persisted, RaftStore } from '../../src/actors/storage/storage.ts'
+import type { Persist } from '../../src/machines/raft/effects.ts'
+import type { EntryId, Snapshot, Term } from '../../src/machines/raft/messages.ts'
 import { describeStorage } from './conformance.ts'
 import {
   ALICE,
@@ -123,6 +127,119 @@ describe('lmdb', () => {
     )
   })
 })
+
+/** What may be asked of a store next. `at`: where, between what is committed and the end of the log. */
+const step = fc.record({
+  kind: fc.constantFrom('write', 'write', 'write', 'commit', 'take', 'chunk', 'chunk', 'install', 'compact'),
+  at: fc.double({ min: 0, max: 0.999, noNaN: true }),
+  count: fc.nat(6),
+  bump: fc.nat(1),
+  bytes: fc.constantFrom(10, 10, 100_000),
+  after: fc.constantFrom('go on', 'go on', 'go on', 'wait', 'reopen'),
+})
+
+describe('lmdb with snapshots', () => {
+  it('holds what `memory()` holds, whatever is taken, received, cut and reopened', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
+        const storage = lmdb(folders.make())
+        let store = storage.open(GROUP, ALICE)
+        const kept = nothingKept()
+        const answers: Promise<unknown>[] = []
+        let number = 0
+        let committed = 0
+        const give = (write: Persist): void => {
+          keep(kept, write)
+          answers.push(written(store, write))
+        }
+        const last = () => kept.base.index + kept.entries.length
+        // Who gets a snapshot has a term.
+        give(persist(++number, 1, [], hardState(1)))
+        const termAt = (index: number) => kept.entries[index - kept.base.index - 1]?.term ?? kept.base.term
+        for (const { kind, at, count, bump, bytes, after: next } of steps) {
+          const place = committed + Math.floor(at * (last() - committed + 1))
+          const { receiving, own } = kept
+          if (kind === 'write') {
+            const term = Math.max(termAt(place), 1) + bump
+            give(
+              persist(
+                ++number,
+                place + 1,
+                Array.from({ length: count }, (_, i) => command(term, number + i, bytes)),
+              ),
+            )
+          } else if (kind === 'commit') committed = place
+          else if (kind === 'take' && committed > (own?.snapshot.index ?? 0)) {
+            const of = small(committed, termAt(committed))
+            keepOwn(kept, of, smallChunksOf(of))
+            answers.push(new Promise((resolve) => store.save(of, smallChunksOf(of), resolve)))
+            // One at a time, and the log is cut behind it only once it is there.
+            await answers.at(-1)
+          } else if (kind === 'chunk') {
+            const begun = receiving && receiving.snapshot.index > committed && count > 0
+            const index = place + 1 + (count % 3)
+            const of = begun ? receiving.snapshot : small(index, Math.max(termAt(last()), 1) + bump)
+            const come = begun ? receiving.chunks.length : 0
+            for (let chunk = Math.min(come, 2); chunk < Math.min(3, come + 1 + (count % 3)); chunk++) {
+              const data = smallChunksOf(of)[chunk]!
+              give({ ...persist(++number, last() + 1, []), snapshot: { kind: 'chunk', snapshot: of, chunk, data } })
+            }
+          } else if (kind === 'install' && receiving?.chunks.length === 3 && receiving.snapshot.index > committed) {
+            const of = receiving.snapshot
+            const agrees = of.index <= last() && termAt(of.index) === of.term
+            committed = of.index
+            const from = (agrees ? last() : of.index) + 1
+            give({ ...persist(++number, from, []), snapshot: { kind: 'install', snapshot: of } })
+          } else if (kind === 'compact' && own && own.snapshot.index > kept.base.index) {
+            const index = kept.base.index + 1 + Math.floor(at * (own.snapshot.index - kept.base.index))
+            const base = { index, term: termAt(index) } as EntryId
+            give({ ...persist(++number, last() + 1, []), snapshot: { kind: 'compact', base } })
+          }
+          if (next === 'wait') await answers.at(-1)
+          if (next !== 'reopen') continue
+          await store.close()
+          store = storage.open(GROUP, ALICE)
+          expect(inShort(store)).toEqual(inShortOf(kept))
+        }
+        expect((await Promise.all(answers)).every((answer) => answer === null)).toBe(true)
+        await store.close()
+        store = storage.open(GROUP, ALICE)
+        expect(inShort(store)).toEqual(inShortOf(kept))
+        await store.close()
+        folders.remove()
+      }),
+      { numRuns: 10 },
+    )
+  })
+})
+
+/** Members take the same at the same place. */
+function small(index: number, term: number): Snapshot {
+  return { ...snapshot(index), term: term as Term }
+}
+
+function smallChunksOf({ checksum }: Snapshot): Uint8Array[] {
+  return [0, 1, 2].map((at) => Buffer.from(`${checksum} ${at}`))
+}
+
+function inShort(store: RaftStore) {
+  const { persisted } = store
+  const { snapshot: own = null, receiving = null } = persisted ?? {}
+  const chunksAt = (of: Snapshot | undefined, count: number) =>
+    of && Array.from({ length: count }, (_, at) => hash('sha256', store.chunk(of.index, at) ?? ''))
+  return {
+    ...digested(persisted),
+    base: persisted?.base,
+    own: own && { ...own, held: chunksAt(own, own.chunks) },
+    receiving: receiving && { ...receiving, held: chunksAt(receiving.snapshot, receiving.next) },
+  }
+}
+
+function inShortOf(kept: Kept) {
+  const persisted = persistedOf(kept)
+  const chunk: RaftStore['chunk'] = (index, at) => chunkOf(kept, index, at)
+  return inShort({ persisted, chunk } as RaftStore)
+}
 
 /** A store without a term and without entries is a fresh one. */
 function meaning(oracle: Persisted | null): Persisted | null {
