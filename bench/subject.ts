@@ -23,9 +23,9 @@ export function counter(): Counter {
       return null
     },
     query: () => count,
-    snapshot: () => [Uint8Array.of(0)],
-    restore: () => {
-      count = 0
+    snapshot: () => [Buffer.from(`${count}`)],
+    restore: ([chunk]) => {
+      count = Number(chunk)
     },
   }
 }

@@ -159,8 +159,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'count a learner',
     file: `${RAFT}/quorum.ts`,
-    find: 'const values = configuration.voters.map(reached)',
-    replace: 'const values = [...configuration.voters, ...configuration.learners].map(reached)',
+    find: 'for (const voter of configuration.voters) {\n    const value',
+    replace: 'for (const voter of [...configuration.voters, ...configuration.learners]) {\n    const value',
   },
   {
     bug: 'never look further back in a log that differs',
@@ -243,10 +243,22 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'afterWrite([], since,',
   },
   {
+    bug: 'never install a snapshot that was all there at a restart',
+    file: `${RAFT}/context.ts`,
+    find: 'next: Math.min(next, snapshot.chunks - 1)',
+    replace: 'next: Math.min(next, snapshot.chunks)',
+  },
+  {
+    bug: 'tell of a command where its copy stands',
+    file: 'actors/replica.ts',
+    find: 'entry.sequence, placed.index, placed.outcome',
+    replace: 'entry.sequence, index, placed.outcome',
+  },
+  {
     bug: 'restore no snapshot at a restart',
     file: 'actors/group-core.ts',
-    find: 'if (snapshot) this.replica.restore(',
-    replace: 'if (snapshot && snapshot.index < 0) this.replica.restore(',
+    find: 'if (snapshot) this.#begin(',
+    replace: 'if (snapshot && snapshot.index < 0) this.#begin(',
   },
   // reads
   {
@@ -304,7 +316,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     bug: 'keep a bond that ended in the registry',
-    file: 'actors/group-core.ts',
+    file: 'actors/bond-book.ts',
     find: '    this.registry.delete(peer)\n',
     replace: '',
   },

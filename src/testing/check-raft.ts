@@ -21,9 +21,10 @@ interface Seen {
 interface Committed {
   readonly print: string
   readonly term: number
-  /** The term in which it was first seen committed, and the configuration in force there and then. */
+  /** The term in which it was first seen committed. */
   readonly inTerm: number
-  readonly configuration: Configuration
+  /** In force there and then, or just before: with the same answers a leader may have committed first and changed it after. */
+  readonly configurations: readonly Configuration[]
   /** The entry itself, where it is a configuration. */
   readonly changes: Configuration | null
 }
@@ -78,7 +79,7 @@ export class RaftChecker {
     else this.#remembersTerm(peer, context)
     const wasLeading = before?.role === 'leader' && before.context.term === context.term
     this.#follow(peer, seen, context, wasLeading && role === 'leader')
-    this.#commits(peer, before?.context.commitIndex ?? 0, context)
+    this.#commits(peer, before?.context, context)
     if (before?.context.snapshots.saved !== context.snapshots.saved || before.context.log.offset !== context.log.offset)
       this.#compacts(peer, context)
     if (role === 'leader' && !wasLeading) this.#electionSafety(peer, context)
@@ -127,8 +128,10 @@ export class RaftChecker {
   }
 
   /** State Machine Safety: nobody ever takes another entry for committed. */
-  #commits(peer: PeerId, from: number, context: RaftContext): void {
-    const { commitIndex, log } = context
+  #commits(peer: PeerId, before: RaftContext | undefined, context: RaftContext): void {
+    const { commitIndex, log, configuration } = context
+    const configurations = [configuration, before?.configuration ?? configuration]
+    const from = before?.commitIndex ?? 0
     for (let index = Math.max(from, log.offset) + 1; index <= commitIndex; index++) {
       const entry = log.entryAt(index)
       if (!entry) {
@@ -136,7 +139,7 @@ export class RaftChecker {
         return
       }
       const known = this.#committed[index]
-      if (known === undefined) this.#commit(index, entry, context)
+      if (known === undefined) this.#commit(index, entry, context.term, configurations)
       else if (known.print !== printOf(entry))
         this.#violate(
           'state machine safety',
@@ -176,9 +179,9 @@ export class RaftChecker {
       )
   }
 
-  #commit(index: number, entry: Entry, { term: inTerm, configuration }: RaftContext): void {
+  #commit(index: number, entry: Entry, inTerm: number, configurations: readonly Configuration[]): void {
     const changes = entry.kind === 'configuration' ? entry.configuration : null
-    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm, configuration, changes }
+    this.#committed[index] = { print: printOf(entry), term: entry.term, inTerm, configurations, changes }
   }
 
   /** At most one leader in a term; and Leader Completeness, of which Log Matching needs but the newest entry. */
@@ -226,11 +229,13 @@ export class RaftChecker {
     const index = this.committed
     const committed = this.#committed[index]
     if (!committed) return
-    const { voters } = committed.configuration
-    for (const voter of voters) if (!isWhole(platterOf(voter))) this.#violate('committed never lost', gapOf(voter))
-    const holders = voters.filter((voter) => holds(platterOf(voter), index, committed.term))
-    if (holders.length * 2 <= voters.length)
-      this.#violate('committed never lost', `entry ${index} is on ${holders.length} of ${voters.length} disks`)
+    const copies = committed.configurations.map(({ voters }) => {
+      for (const voter of voters) if (!isWhole(platterOf(voter))) this.#violate('committed never lost', gapOf(voter))
+      const holders = voters.filter((voter) => holds(platterOf(voter), index, committed.term))
+      return { holders: holders.length, voters: voters.length }
+    })
+    if (!copies.some(({ holders, voters }) => holders * 2 > voters))
+      this.#violate('committed never lost', `entry ${index} is on too few disks: ${JSON.stringify(copies)}`)
   }
 }
 

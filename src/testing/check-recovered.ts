@@ -63,10 +63,11 @@ function describe(world: SimulatedWorld): string {
   return world.machines.map((machine) => stateOf(machine, world)).join('; ')
 }
 
-function stateOf({ name, group, gone, registers }: SimulatedProcess, world: SimulatedWorld): string {
+function stateOf({ name, group, gone, peers, registers }: SimulatedProcess, world: SimulatedWorld): string {
   if (gone || !group) return `${name}: ${gone ? 'gone' : 'down'}`
   const { role, term, leader, committed, applied, lastIndex } = group.status
   const bonds = [...group.bonds].map(([peer]) => world.nameOf(peer)).join('+')
+  const known = peers.map((peer) => world.nameOf(peer)).join('+')
   const led = leader ? world.nameOf(leader) : '-'
-  return `${name}: ${role} term ${term} leader ${led} last ${lastIndex} commit ${committed} applied ${applied} bonds ${bonds} holds ${registers}`
+  return `${name}: ${role} term ${term} leader ${led} last ${lastIndex} commit ${committed} applied ${applied} bonds ${bonds} knows ${known} holds ${registers}`
 }

@@ -61,6 +61,11 @@ export class ProcessClock implements Clock {
     this.#stoppedUntilMs = this.#world.now() + ms
   }
 
+  /** Has it been stopped since `monotonicMs()` was this? */
+  wasStoppedSince(ms: number): boolean {
+    return this.#stoppedUntilMs > ms
+  }
+
   /** Nothing of this process runs any more. */
   kill(): void {
     this.#alive = false

@@ -6,7 +6,7 @@
  * relies on two writes getting there together is wrong. A crash keeps any beginning
  * of the writes that were not synced: they may have got there or not. A write that was torn by the crash is dropped whole, with all that
  * follow it: the contract makes a write atomic, so a storage must notice by its checksum. A snapshot that a member takes of itself gets there
- * on a way of its own: writes that came later may be there before. After a failed sync, or where the disk is full,
+ * after all that was written before it, but what is written later may be there sooner. After a failed sync, or where the disk is full,
  * nothing more is written until the process starts again.
  */
 
@@ -88,6 +88,11 @@ interface Waiting {
   readonly done: Done
 }
 
+interface Saving extends Waiting {
+  /** How many writes were given before. */
+  readonly behind: number
+}
+
 class SimulatedStore implements RaftStore {
   readonly persisted: Persisted | null
   readonly #platter: Kept
@@ -95,8 +100,11 @@ class SimulatedStore implements RaftStore {
   readonly #weather: DiskWeather
   readonly #chance: Chance
   readonly #waiting: Waiting[] = []
-  /** Snapshots of this member's own, each on its way to the platter by itself: writes overtake it. */
-  readonly #saving: Waiting[] = []
+  /** Snapshots of this member's own, each on its way to the platter behind all that was written before: later writes overtake it. */
+  readonly #saving: Saving[] = []
+  /** Writes that were given, and those that have reached the platter. */
+  #given = 0
+  #synced = 0
   #syncing = false
   #failure: TesseraError | null = null
   #closed = false
@@ -115,20 +123,26 @@ class SimulatedStore implements RaftStore {
   }
 
   save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void {
-    const saving = { apply: (platter: Kept) => keepOwn(platter, snapshot, chunks), voted: false, done }
+    const apply = (platter: Kept) => keepOwn(platter, snapshot, chunks)
+    const saving = { apply, voted: false, done, behind: this.#given }
     if (this.#takesCrash('write', [saving]) || this.#closed) return
     this.#saving.push(saving)
-    const longerMs = this.#chance.within(this.#weather.syncMs) * this.#chance.within(SAVE_TAKES_SYNCS)
-    this.#clock.setTimeout(() => this.#saved(saving), longerMs)
+    this.#saveSoon(saving)
   }
 
   chunk(index: LogIndex, at: number): Uint8Array | null {
     return chunkOf(this.#platter, index, at)
   }
 
-  #saved(saving: Waiting): void {
-    this.#saving.splice(this.#saving.indexOf(saving), 1)
+  #saveSoon(saving: Saving): void {
+    const ms = this.#chance.within(this.#weather.syncMs) * this.#chance.within(SAVE_TAKES_SYNCS)
+    this.#clock.setTimeout(() => this.#save(saving), ms)
+  }
+
+  #save(saving: Saving): void {
     if (this.#closed) return
+    if (this.#synced < saving.behind && !this.#failure) return this.#saveSoon(saving)
+    this.#saving.splice(this.#saving.indexOf(saving), 1)
     if (this.#weather.full) this.#fail('The disk is full.')
     if (this.#failure) return saving.done(this.#failure)
     saving.apply(this.#platter)
@@ -148,6 +162,7 @@ class SimulatedStore implements RaftStore {
   #wait(waiting: Waiting): void {
     if (this.#takesCrash('write', [waiting]) || this.#closed) return
     if (this.#weather.full) this.#fail('The disk is full.')
+    this.#given++
     this.#waiting.push(waiting)
     this.#syncSoon()
   }
@@ -161,7 +176,8 @@ class SimulatedStore implements RaftStore {
     this.#closed = true
     const kept = chance.below(this.#waiting.length + 1)
     for (const { apply } of this.#waiting.slice(0, kept)) apply(this.#platter)
-    for (const { apply } of this.#saving) if (chance.flip(0.5)) apply(this.#platter)
+    this.#synced += kept
+    for (const { apply, behind } of this.#saving) if (behind <= this.#synced && chance.flip(0.5)) apply(this.#platter)
     return this.#waiting.length - kept
   }
 
@@ -185,6 +201,7 @@ class SimulatedStore implements RaftStore {
     const count = this.#chance.flip(0.5) ? this.#waiting.length : 1 + this.#chance.below(this.#waiting.length)
     const synced = this.#waiting.splice(0, count)
     for (const { apply } of synced) apply(this.#platter)
+    this.#synced += synced.length
     if (this.#takesCrash('synced', synced)) return
     for (const { done } of synced) done(null)
     if (this.#waiting.length > 0) this.#syncSoon()

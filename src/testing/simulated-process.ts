@@ -177,12 +177,13 @@ export class SimulatedProcess {
     this.#group = null
   }
 
-  /** Leaves the group and the network for good, and ends. */
+  /** Leaves the group and the network for good, and ends. Where it was stopped on the way, its deadlines may have passed unused. */
   async leave(): Promise<void> {
+    const sinceMs = this.#clock.monotonicMs()
     this.#gone = true
     await this.#group?.leave()
     await this.#node?.stop()
-    this.#left = this.#running
+    this.#left = this.#running && !this.#clock.wasStoppedSince(sinceMs)
     this.crash()
   }
 

@@ -12,9 +12,9 @@ beforeAll(buildTools, 120_000)
 
 afterEach(() => command?.dispose())
 
-/** The result, and what was told on standard error. */
+/** The result, and what was told on standard error. One worker, as other tests of processes run beside. */
 async function simulated(...args: readonly string[]) {
-  command = new Command(process.execPath, [MAIN, '--json', ...args])
+  command = new Command(process.execPath, [MAIN, '--json', '--workers', '1', ...args])
   const notes: string[] = []
   const { ended } = command
   const reading = (async (running: Command) => {
@@ -48,10 +48,10 @@ it(`${SEEDS} seeds break no property`, async () => {
 })
 
 it('a planted bug is found, and how often is told', async () => {
-  const { code, notes, result } = await simulated('--bugs', '--only', 'count a learner', '--seeds', '20', '--brief')
+  const { code, notes, result } = await simulated('--bugs', '--only', 'count a learner', '--seeds', '30', '--brief')
   expect(notes).toEqual([])
   expect(result).toEqual({
-    bugs: [{ bug: 'count a learner', of: 20, found: expect.any(Number), firstSeed: expect.any(Number) }],
+    bugs: [{ bug: 'count a learner', of: 30, found: expect.any(Number), firstSeed: expect.any(Number) }],
     missed: 0,
   })
   expect(result.bugs[0].found).toBeGreaterThan(1)

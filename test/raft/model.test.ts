@@ -17,6 +17,7 @@ import type {
   FormationId,
   LogIndex,
   RaftMessage,
+  Snapshot,
   Term,
 } from '../../src/machines/raft/messages.ts'
 import { Coverage } from '../model/coverage.ts'
@@ -33,6 +34,15 @@ const first: ConfigurationEntry = {
   term: 1 as Term,
   timeMs: 0,
   configuration: { voters: VOTERS, learners: [] },
+}
+const SNAPSHOT: Snapshot = {
+  index: 1 as LogIndex,
+  term: 1 as Term,
+  configuration: { index: 1 as LogIndex, configuration: first.configuration },
+  founders: VOTERS,
+  chunks: 1,
+  bytes: 1,
+  checksum: 'c'.repeat(64),
 }
 const fresh: RaftInput = { self: A, voters: 3, timing: RAFT_TIMING, seed: [1, 2, 3, 4], nowMs: 0 }
 const restarted: RaftInput = {
@@ -51,11 +61,12 @@ const restarted: RaftInput = {
  * introduces itself and votes, the learner asks for what it may not have, and the stranger says it all once.
  */
 function eventsOf(context: RaftContext): RaftEvent[] {
+  const fromLeader = new Set<RaftMessage['type']>(['AppendEntries', 'InstallSnapshot'])
   const { term } = context
   const heard = (from: PeerId, messages: RaftMessage[]) => messages.map((message) => eventOf(from, message))
   const now = [...messagesOfTerm(context, term), ...messagesWithoutTerm(context)]
   const newer = messagesOfTerm(context, (term + 1) as Term)
-  const older = messagesOfTerm(context, (term - 1) as Term).filter(({ type }) => type === 'AppendEntries')
+  const older = messagesOfTerm(context, (term - 1) as Term).filter(({ type }) => fromLeader.has(type))
   const isVote = ({ type }: RaftMessage): boolean => type.endsWith('VoteResponse') || type === 'FormationAnswer'
   const votes = [...now, ...newer].filter((message) => isVote(message) || message.type === 'Introduce')
   const asked = now.filter(({ type }) => type.endsWith('Vote') || type === 'Introduce')
@@ -72,6 +83,10 @@ function localEvents({ nowMs, writes }: RaftContext): RaftEvent[] {
     { type: 'raft.propose', proposals: [command('x')], timeMs: 1 },
     { type: 'raft.read', id: 1 },
     { type: 'raft.persisted', number: writes.issued },
+    // Of nothing yet: the rest of what a snapshot does to a log has tests of its own (snapshots.test.ts).
+    { type: 'raft.snapshotSaved', snapshot: { ...SNAPSHOT, index: 0 as LogIndex } },
+    { type: 'raft.snapshotAbandoned' },
+    { type: 'raft.snapshotReceived', index: SNAPSHOT.index, intact: false },
     { type: 'raft.storageFailed' },
     { type: 'raft.transferLeadership' },
   ]
@@ -94,6 +109,8 @@ function messagesOfTerm({ log }: RaftContext, term: Term): RaftMessage[] {
     ...[true, false].map((transfer) => ({ type: 'RequestVote', term, ...place, transfer }) as const),
     ...[true, false].map((granted) => ({ type: 'RequestVoteResponse', term, granted }) as const),
     { type: 'TimeoutNow', term },
+    { type: 'InstallSnapshot', term, snapshot: SNAPSHOT, chunk: 0, data: Uint8Array.of(1) },
+    { type: 'InstallSnapshotResponse', term, index: SNAPSHOT.index, next: 1 },
   ]
 }
 
@@ -112,20 +129,23 @@ function messagesWithoutTerm({ formation }: RaftContext): RaftMessage[] {
 
 /** Election Safety rules out a second leader in one term. */
 function isPossible({ leader, term }: RaftContext, { type, from, message }: ReturnType<typeof eventOf>): boolean {
-  return !(type === 'raft.appendEntries' && 'term' in message && message.term === term && (leader ?? from) !== from)
+  const leads = type === 'raft.appendEntries' || type === 'raft.installSnapshot'
+  return !(leads && 'term' in message && message.term === term && (leader ?? from) !== from)
 }
 
-type Snapshot = ReturnType<typeof raftMachine.transition>
+type Walked = ReturnType<typeof raftMachine.transition>
 
 /** What the chart's guards can tell apart, coarsely: of snapshots that agree in it one is walked. */
-function essence({ value, context }: Snapshot): string {
-  const { term, leader, election, votedFor, formation, founding, peers, commitIndex } = context
+function essence({ value, context }: Walked): string {
+  const { term, leader, election, votedFor, formation, founding, peers, commitIndex, writes } = context
   const knows = (peer: PeerId): boolean => peers.get(peer)?.formation === formation.id
   const voters = [B, C].filter(knows).length
   if (value === 'failed') return value
   if (typeof value === 'object') return JSON.stringify([value, founding.accepted.size, founding.joinsOnly, voters])
   const count = [...election.votes.values()].filter((granted) => !granted).length
-  const role = value === 'leader' ? commitIndex > 1 : [count, leader, votedFor === null]
+  // A candidate's own vote counts once it is on its disk.
+  const isVoteKept = value === 'candidate' && writes.pending.every(({ number }) => number > writes.hardState)
+  const role = value === 'leader' ? commitIndex > 1 : [count, leader, votedFor === null, isVoteKept]
   return JSON.stringify([value, Math.min(term, TERM_MAX + 1), role, voters, knows(LEARNER)])
 }
 
@@ -134,7 +154,7 @@ function pathsFrom(input: RaftInput) {
     input,
     events: (snapshot) => eventsOf(snapshot.context),
     // The library types the key as its own brand of string.
-    serializeState: essence as (snapshot: Snapshot) => never,
+    serializeState: essence as (snapshot: Walked) => never,
     stopWhen: ({ context }) => context.term > TERM_MAX || context.log.lastIndex > LOG_MAX,
   })
 }

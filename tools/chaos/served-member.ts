@@ -23,6 +23,8 @@ import { type Answer, type Call, isRequest, type MemberSettings, type Warning } 
 /** Below the supervisor's own patience, so that a member which lives answers for itself. */
 const CALL_TIMEOUT_MS = 4_000
 const ONLINE_TIMEOUT_MS = 30_000
+/** Early, so that members which come back after a while need a snapshot. */
+const COMPACTION = { entriesMax: 50, trailingMax: 10 }
 
 export type RegisterGroup = Group<AuditedRegisters>
 /** How a call is answered. A test may put in a way that is wrong, to see it found. */
@@ -86,7 +88,8 @@ async function openMember(
     transport: routed(webSocket(), routes),
     warn,
   })
-  const group = node.join({ key: GroupKey.fromSecret(Buffer.from(secret, 'hex')), machine: auditedRegisters(), voters })
+  const key = GroupKey.fromSecret(Buffer.from(secret, 'hex'))
+  const group = node.join({ key, machine: auditedRegisters(), voters, compaction: COMPACTION })
   return { group, address: node.addresses[0] as string }
 }
 
