@@ -215,8 +215,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'never send a lost chunk again',
     file: `${RAFT}/progress.ts`,
-    find: 'if (transfer === null || nowMs - transfer.sinceMs < patienceMs) return progress',
-    replace: 'if (transfer === null || nowMs - transfer.sinceMs < 1_000 * patienceMs) return progress',
+    find: 'nowMs - transfer.sinceMs < patienceMs',
+    replace: 'nowMs - transfer.sinceMs < 1_000 * patienceMs',
   },
   {
     bug: 'skip the checksum of a snapshot',

@@ -219,7 +219,7 @@ export class GroupCore {
         stateMachine: fromTransition(
           (_, event: MachineEvent) => {
             if (event.type === 'machine.apply') this.replica.apply(event.batch)
-            else this.replica.restore(event.index, event.chunks)
+            else this.#takeBack(event.index, event.chunks)
             return { applied: this.replica.applied }
           },
           { applied: 0 },
@@ -294,6 +294,16 @@ export class GroupCore {
     }
   }
 
+  /** A member whose state is not what its log says must not go on; its person should hear why. */
+  #takeBack(index: LogIndex, chunks: readonly Uint8Array[]): void {
+    try {
+      this.replica.restore(index, chunks)
+    } catch (error) {
+      this.deps.warn('SnapshotFailed', traceOf(error))
+      throw error
+    }
+  }
+
   /** Whatever of this member's own commands stood in what the snapshot is of is offered again, and answered from its session. */
   #restore(index: LogIndex, chunks: readonly Uint8Array[]): void {
     this.#actor?.getSnapshot().children.machine?.send({ type: 'machine.restore', index, chunks })
@@ -332,7 +342,7 @@ export class GroupCore {
   /** After each raft event: what a watcher of the group may have to know. */
   #refresh(): void {
     const snapshot = this.#raft?.getSnapshot()
-    if (!snapshot) return
+    if (!snapshot || this.status.get().left) return
     for (const rival of this.#rivals.splice(0)) this.actor.send(rival)
     const before = this.status.get()
     const { term, leader, formation, commitIndex, log } = snapshot.context

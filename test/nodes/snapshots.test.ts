@@ -127,6 +127,22 @@ describe('a state machine', () => {
     await world.stop()
   })
 
+  it('that takes none back from its leader is told of, and stops its member alone', async () => {
+    const { world, machines } = await three(9)
+    await addEach(machines, 60)
+    const node = await world.node('newcomer', { bootstrap: machines.all.map(({ place }) => `memory://${place}`) })
+    const restore = () => {
+      throw new Error('no')
+    }
+    const group = node.join({ key: KEY, machine: { ...counter(), restore }, voters: 3, compaction })
+    await expect(world.until(group.execute({ add: 1 }))).rejects.toMatchObject({ code: 'ProtocolAssertion' })
+    expect(world.warnings).toContain('SnapshotFailed')
+    await machines.add(1)
+    expect(await machines.totals()).toEqual([61, 61, 61])
+    await world.stop()
+    await machines.stop()
+  })
+
   it('that takes none back is refused when it joins, and its store is free for one that does', async () => {
     const world = createWorld(8)
     const node = await world.node('alone')

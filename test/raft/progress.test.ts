@@ -1,16 +1,22 @@
 /** What a leader knows of one follower (Raft figure 2, Thesis §10.2.1), and what it may send it. */
 import { describe, expect, it } from 'vitest'
-import { RAFT } from '../../src/limits.ts'
+import { RAFT, RAFT_TIMING } from '../../src/limits.ts'
+import type { Snapshot } from '../../src/machines/raft/messages.ts'
 import {
+  chunkSent,
+  chunksTaken,
   heard,
   isStaleRejection,
   matched,
   maySend,
+  maySendChunk,
   type Progress,
   probing,
   rejected,
+  resentWhenStalled,
   restarted,
   sent,
+  transferring,
 } from '../../src/machines/raft/progress.ts'
 import { index } from './rig.ts'
 
@@ -74,6 +80,34 @@ describe('replication', () => {
   it('starts over with a new bond, keeping what is certain', () => {
     const again = restarted(sent(replicating(2), index(4), 10), index(3))
     expect(again).toMatchObject({ state: 'probe', match: 2, next: 3, inFlight: [], inFlightBytes: 0, probing: false })
+  })
+})
+
+describe('a snapshot on its way over a link that is slow and loses nothing', () => {
+  /** How many chunks are sent where each of so many takes so long. */
+  const sentOver = (chunkMs: number, chunks: number): number => {
+    let progress = transferring(probing(index(1), 0), { index: index(10), chunks } as Snapshot, 0)
+    const link: number[] = []
+    let sends = 0
+    const feed = (): void => {
+      for (; maySendChunk(progress); progress = chunkSent(progress), sends++) link.push(progress.transfer!.next)
+    }
+    feed()
+    for (let held = 0, nowMs = 0; held < chunks; ) {
+      nowMs += 100
+      if (nowMs % RAFT_TIMING.heartbeatIntervalMs === 0)
+        progress = resentWhenStalled(progress, nowMs, RAFT_TIMING.electionTimeoutMs)
+      if (nowMs % chunkMs === 0) {
+        if (link.shift() === held) held++
+        progress = chunksTaken(progress, index(10), held, nowMs)
+      }
+      feed()
+    }
+    return sends
+  }
+
+  it.each([500, 2_100, 4_000, 9_000])('of %i ms a chunk sends little of it twice', (chunkMs) => {
+    expect(sentOver(chunkMs, 40)).toBeLessThanOrEqual(40 + 6 * RAFT.snapshotChunksInFlightMax)
   })
 })
 

@@ -405,6 +405,18 @@ describe('figure 13 a follower', () => {
     expect([log.offset, log.lastIndex, log.lastTerm]).toEqual([3, 3, 2])
   })
 
+  it('that has become leader meanwhile counts what it stands for as committed', () => {
+    const rig = follower()
+    for (let at = 0; at < 3; at++) rig.hear('a', chunk(at, snapshot(3)))
+    rig.hear('a', append(1, 1, 1, [entry(1), entry(1)], 1))
+    rig.becomeLeader()
+    rig.send({ type: 'raft.snapshotReceived', index: index(3), intact: true })
+    expect(rig.role).toBe('leader')
+    expect(rig.context).toMatchObject({ commitIndex: 3, log: { offset: 3, lastIndex: 4 } })
+    for (const peer of ['a', 'c']) rig.hear(peer, matched(rig.context.term, rig.context.log.lastIndex))
+    expect(rig.context).toMatchObject({ commitIndex: 4, uncommittedBytes: 0 })
+  })
+
   it('takes over who is a member', () => {
     const rig = follower()
     const configuration = { index: index(30), configuration: { voters: [peerId('a')], learners: [peerId('b')] } }

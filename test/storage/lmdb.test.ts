@@ -208,7 +208,7 @@ describe('lmdb with snapshots', () => {
         await store.close()
         folders.remove()
       }),
-      { numRuns: 25 },
+      { numRuns: 10 },
     )
   })
 })

@@ -13,7 +13,7 @@ import { latest } from './configuration.ts'
 import { type RaftContext, update, withDeadline, withSnapshots } from './context.ts'
 import type { EventNamed } from './events.ts'
 import { hearLeader } from './follower.ts'
-import { Log } from './log.ts'
+import { bytesOf, Log } from './log.ts'
 import { type InstallSnapshot, isSame, type LogIndex, type Snapshot } from './messages.ts'
 import { chain, type Effect, reply, type Step, stay, write, writeSnapshot } from './step.ts'
 
@@ -75,6 +75,7 @@ function install(context: RaftContext, snapshot: Snapshot): Step {
     configuration: latest(configurations),
     commitIndex: index,
     snapshots: { ...context.snapshots, saved: snapshot, takenAt: index, appliedBytes: 0 },
+    uncommittedBytes: context.leader === context.self ? bytesOf(log.between(index + 1, log.lastIndex)) : 0,
   })
   const from = (log.lastIndex + 1) as LogIndex
   return chain(write(withDeadline(next), false, from, [], { kind: 'install', snapshot }), (written) => [

@@ -36,7 +36,12 @@ interface Transfer {
   readonly next: number
   /** When `taken` last moved, or everything since was sent again. */
   readonly sinceMs: number
+  /** How often that was. */
+  readonly resends: number
 }
+
+/** Each time a transfer is waited for twice as long, up to so many times: what is slow and not lost only gets slower by more of it. */
+const RESENDS_COUNTED_MAX = 5
 
 export interface Progress {
   readonly state: 'probe' | 'replicate' | 'snapshot'
@@ -91,7 +96,7 @@ export function restarted(progress: Progress, next: LogIndex): Progress {
 
 /** Raft §7: it needs what only the snapshot has. */
 export function transferring(progress: Progress, { index, chunks }: Snapshot, sinceMs: number): Progress {
-  const transfer = { index, chunks, taken: 0, next: 0, sinceMs }
+  const transfer = { index, chunks, taken: 0, next: 0, sinceMs, resends: 0 }
   return { ...restarted(progress, progress.next), state: 'snapshot', transfer }
 }
 
@@ -121,9 +126,10 @@ export function chunksTaken(progress: Progress, index: LogIndex, next: number, n
 /** Nothing came of the chunks under way for so long: they were lost, or their answers. The last is sent again where all are taken. */
 export function resentWhenStalled(progress: Progress, nowMs: number, patienceMs: number): Progress {
   const { transfer } = progress
-  if (transfer === null || nowMs - transfer.sinceMs < patienceMs) return progress
+  if (transfer === null || nowMs - transfer.sinceMs < patienceMs * 2 ** transfer.resends) return progress
   const next = Math.min(transfer.taken, transfer.chunks - 1)
-  return { ...progress, transfer: { ...transfer, next, sinceMs: nowMs } }
+  const resends = Math.min(transfer.resends + 1, RESENDS_COUNTED_MAX)
+  return { ...progress, transfer: { ...transfer, next, sinceMs: nowMs, resends } }
 }
 
 /** May the next entries go out now? */
