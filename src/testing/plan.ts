@@ -16,6 +16,8 @@ export interface Plan {
   /** How far from the true time a machine's clock may be when it starts; 0: as it was when it ended. */
   readonly skewMs: number
   readonly founders: number
+  /** Of the group they form: all of them, or just more than half, so that any two groups they could form share one. */
+  readonly voters: number
   /** Mostly so that snapshots are taken every few commands. */
   readonly compaction: Compaction
   /** What every snapshot holds besides the registers: where it is much, a snapshot travels in several chunks. */
@@ -63,6 +65,7 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
   const timing = chance.flip(0.7) ? FAST : RAFT_TIMING
   const hurried = chance.oneOf([0.5, 1]) * (timing === FAST ? 0.3 : 1)
   const formsAmongFaults = chance.flip(0.3)
+  const founders = chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5])
   const haste = formsAmongFaults ? 1 : hurried
   return {
     timing,
@@ -70,7 +73,8 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
     syncMs: chance.oneOf(SYNCS_MS),
     formsAmongFaults,
     skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS]),
-    founders: chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5]),
+    founders,
+    voters: chance.flip(0.7) ? founders : Math.floor(founders / 2) + 1,
     compaction: compactionOf(chance),
     ballastBytes: chance.oneOf([0, 0, 600_000]),
     faults: faults ? faults.map(faultNamed) : chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max: 8 })),

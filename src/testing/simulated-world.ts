@@ -90,8 +90,8 @@ export class SimulatedWorld {
 
   /** The first machines, which form the group. */
   found(): void {
-    const { founders } = this.#deps.plan
-    for (let at = 0; at < founders; at++) this.#add(`n${at}`, founders)
+    const { founders, voters } = this.#deps.plan
+    for (let at = 0; at < founders; at++) this.#add(`n${at}`, voters)
     for (const machine of this.machines) this.start(machine)
   }
 

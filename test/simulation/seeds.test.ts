@@ -1,6 +1,6 @@
 /**
  * Seeds that once failed, each with its cause. A change of the simulator gives a seed another run, so each cause also has a test beside the
- * code that was wrong. For those causes that are planted bugs as well (`tools/planted-bugs.ts`), the seed is one that finds them now.
+ * code that was wrong, and most are planted bugs as well (`tools/planted-bugs.ts`), which some seed must find again.
  */
 import { expect, it } from 'vitest'
 import { simulate } from '../../src/testing/simulation.ts'
