@@ -54,6 +54,8 @@ export function simulate(options: SimulationOptions): Promise<SimulationReport> 
 }
 
 const TRACE_LINES = 200
+/** Several times what the busiest runs take: past it, messages cause each other without end. */
+const STEPS_MAX = 400_000
 /** However long it takes to form a group that nobody disturbs. */
 const FORMS_MS = 30_000
 
@@ -226,6 +228,7 @@ class Simulation {
       if ((this.#clock.nextMs ?? Number.POSITIVE_INFINITY) > endMs) return false
       this.#clock.step()
       this.#steps++
+      if (this.#steps > STEPS_MAX) this.#violate('comes to rest', `${this.#steps} callbacks, and no end`)
       await turn()
       this.#world.look()
       this.#runDue()
