@@ -93,7 +93,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: `${RAFT}/candidate.ts`,
     find: 'export function hasWon({ self, configuration, election, writes }: RaftContext): boolean {\n',
     replace:
-      'export function hasWon({ self, configuration: { learners, voters: all }, election, writes, peers }: RaftContext): boolean {\n  const configuration = { learners, voters: all.filter((voter) => voter === self || peers.has(voter)) }\n',
+      'export function hasWon({ self, configuration: { learners, voters: all }, election, writes, peers }: RaftContext): boolean {\n  const configuration = { learners, voters: all.filter((voter) => voter === self || peers.has(voter)) }\n  if (isWon(configuration, election.votes)) return true\n',
   },
   {
     bug: 'win with half of the votes',
@@ -215,8 +215,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'never send a lost chunk again',
     file: `${RAFT}/progress.ts`,
-    find: 'if (transfer === null || nowMs - transfer.sinceMs < patienceMs) return progress',
-    replace: 'if (transfer === null || nowMs - transfer.sinceMs < 1_000 * patienceMs) return progress',
+    find: 'nowMs - transfer.sinceMs < patienceMs',
+    replace: 'nowMs - transfer.sinceMs < 1_000 * patienceMs',
   },
   {
     bug: 'skip the checksum of a snapshot',

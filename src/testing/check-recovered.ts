@@ -1,6 +1,6 @@
 /**
  * What must hold again once faults have stopped, in this order and each within its time: a leader whom all know, an answer for each client,
- * the same log and state at every member, nobody who said goodbye in anyone's catalog, and one bond for each pair, the same at both ends.
+ * the same log and state at every member, nobody whose goodbye was heard in anyone's catalog, and one bond for each pair, the same at both ends.
  */
 import { DISCOVERY, RAFT, RAFT_TIMING } from '../limits.ts'
 import type { RaftChecker } from './check-raft.ts'
@@ -46,9 +46,9 @@ function allEqual({ members }: SimulatedWorld, { committed }: RaftChecker): bool
   return new Set(members.map(({ registers }) => registers)).size === 1
 }
 
-function departedForgotten({ machines, members }: SimulatedWorld): boolean {
-  const departed = new Set(machines.filter(({ left }) => left).map(({ peer }) => peer))
-  return members.every(({ peers }) => !peers.some((peer) => departed.has(peer)))
+function departedForgotten({ departed, members }: SimulatedWorld): boolean {
+  const gone = new Set([...departed].map(({ peer }) => peer))
+  return members.every(({ peers }) => !peers.some((peer) => gone.has(peer)))
 }
 
 function allBonded({ members }: SimulatedWorld): boolean {

@@ -3,6 +3,7 @@ import { COMPACTION, type Compaction, RAFT_TIMING, type RaftTiming } from '../li
 import type { Chance, Range } from './chance.ts'
 import { FAULTS } from './faults/all.ts'
 import type { Fault } from './faults/fault.ts'
+import { SKEW_MAX_MS } from './process-clock.ts'
 
 export interface Plan {
   readonly timing: RaftTiming
@@ -12,6 +13,8 @@ export interface Plan {
   readonly syncMs: Range
   /** Then dials must fail, which takes longer than an election: faults are in no hurry. */
   readonly formsAmongFaults: boolean
+  /** How far from the true time a machine's clock may be when it starts; 0: as it was when it ended. */
+  readonly skewMs: number
   readonly founders: number
   /** Mostly so that snapshots are taken every few commands. */
   readonly compaction: Compaction
@@ -66,10 +69,11 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
     haste,
     syncMs: chance.oneOf(SYNCS_MS),
     formsAmongFaults,
+    skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS]),
     founders: chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5]),
     compaction: compactionOf(chance),
     ballastBytes: chance.oneOf([0, 0, 600_000]),
-    faults: faults ? faults.map(faultNamed) : chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max: 6 })),
+    faults: faults ? faults.map(faultNamed) : chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max: 8 })),
     disturbedMs: haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1),
     pauseMs: chance.oneOf(PAUSES_MS),
     registers: chance.within({ min: 1, max: 4 }),

@@ -5,6 +5,9 @@
 import type { Clock } from '../clock.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 
+/** Two clocks may be twice as far apart, and entries of peers are still taken (`DISCOVERY.futureMaxMs`). */
+export const SKEW_MAX_MS = 20_000
+
 interface Timer {
   /** Of the world's clock. */
   id: unknown
@@ -59,11 +62,6 @@ export class ProcessClock implements Clock {
   /** Nothing of this process runs for `ms`; what is due meanwhile runs then, in order. */
   stop(ms: number): void {
     this.#stoppedUntilMs = this.#world.now() + ms
-  }
-
-  /** Has it been stopped since `monotonicMs()` was this? */
-  wasStoppedSince(ms: number): boolean {
-    return this.#stoppedUntilMs > ms
   }
 
   /** Nothing of this process runs any more. */

@@ -15,7 +15,7 @@ import type { RaftContext } from '../machines/raft/machine.ts'
 import type { LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
-import { ProcessClock } from './process-clock.ts'
+import { ProcessClock, SKEW_MAX_MS } from './process-clock.ts'
 import type { RegisterMachine, SimulatedRegisters } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -23,13 +23,12 @@ import { SimulatedDisk } from './simulated-disk.ts'
 const NETWORK = 'simulation'
 const KEY = GroupKey.fromSecret(new Uint8Array(32).fill(7))
 
-/** Two clocks may be twice as far apart, and entries of peers are still taken (`DISCOVERY.futureMaxMs`). */
-export const SKEW_MAX_MS = 20_000
-
 export interface ProcessDeps {
   readonly name: string
   readonly clock: SimulatedClock
   readonly chance: Chance
+  /** How far its clock may be off when it starts; 0: as far as it was. */
+  readonly skewMs: number
   /** What a sync of its disk takes. */
   readonly syncMs: Range
   /** 0: it only joins. */
@@ -67,7 +66,6 @@ export class SimulatedProcess {
   #life = 0
   #running = false
   #gone = false
-  #left = false
 
   constructor(deps: ProcessDeps) {
     this.#deps = deps
@@ -102,10 +100,6 @@ export class SimulatedProcess {
   get gone(): boolean {
     return this.#gone
   }
-  /** It had the time to say goodbye. */
-  get left(): boolean {
-    return this.#left
-  }
   /** Whom its node takes for present in the network. */
   get peers(): readonly PeerId[] {
     return this.#running ? (this.#node?.peers ?? []).map(({ peer }) => peer) : []
@@ -126,10 +120,13 @@ export class SimulatedProcess {
 
   start(): void {
     if (this.#running || this.#gone) return
-    const { clock, chance, voters, preference, timing, compaction, transport, machine, warn } = this.#deps
+    const { clock, chance, skewMs, voters, preference, timing, compaction, transport, machine, warn } = this.#deps
     const life = ++this.#life
     this.#running = true
-    this.#clock = new ProcessClock(clock, plausible(this.#clock.skewMs))
+    this.#clock = new ProcessClock(
+      clock,
+      skewMs > 0 ? chance.within({ min: -skewMs, max: skewMs }) : plausible(this.#clock.skewMs),
+    )
     const own = this.#clock
     const random = chance.fork()
     createNode({
@@ -177,14 +174,11 @@ export class SimulatedProcess {
     this.#group = null
   }
 
-  /** Leaves the group and the network for good, and ends. Where it was stopped on the way, its deadlines may have passed unused. */
+  /** Leaves the group and the network for good, and ends. */
   async leave(): Promise<void> {
-    const sinceMs = this.#clock.monotonicMs()
     this.#gone = true
     await this.#group?.leave()
-    await this.#node?.stop()
-    this.#left = this.#running && !this.#clock.wasStoppedSince(sinceMs)
-    this.crash()
+    await this.stop()
   }
 
   /** Ends as a program does that is told to: cleanly, and to come back as the same member. */

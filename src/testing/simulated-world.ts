@@ -55,6 +55,8 @@ export class SimulatedWorld {
   readonly delayMs = { min: 0, max: 5 }
   /** Of the messages to other members, what links refuse as if they were full; changed in place too. */
   readonly lost = { share: 0 }
+  /** Whose goodbye most of those who ran have heard: nobody may bring these back. */
+  readonly departed = new Set<SimulatedProcess>()
   /** All there ever were. */
   readonly machines: SimulatedProcess[] = []
   readonly #deps: WorldDeps
@@ -137,9 +139,16 @@ export class SimulatedWorld {
     void end().then(() => {
       if (process.life !== life) return
       note(process.name, ended)
+      if (process.gone && this.#isMissedBy(process)) this.departed.add(process)
       workload.lost(process)
       this.#startLater(process)
     })
+  }
+
+  /** One that was cut off, or stopped until its deadlines had passed, has said goodbye to nobody. */
+  #isMissedBy({ peer }: SimulatedProcess): boolean {
+    const others = this.members.filter(({ group }) => group !== null)
+    return others.filter(({ peers }) => !peers.includes(peer)).length * 2 > others.length
   }
 
   #startLater(machine: SimulatedProcess): void {
@@ -173,6 +182,7 @@ export class SimulatedWorld {
       clock,
       chance: chance.fork(),
       voters,
+      skewMs: plan.skewMs,
       syncMs: plan.syncMs,
       isGuest: voters === 0,
       preference: voters === 0 ? chance.oneOf(['normal', 'reluctant', 'observer']) : 'normal',

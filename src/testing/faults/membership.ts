@@ -13,14 +13,18 @@ const guests: Fault = {
   },
 }
 
-/** Everyone who went before is out of the configuration, and the voters that stay and run are a majority of it. */
+/**
+ * Everyone who went before is out of the configuration, the voters that stay and run are a majority of it, and someone stays at an address
+ * that all know from the start: else those who all start again at once would not find each other.
+ */
 function mayGo({ leader, machines, running }: Stage, process: SimulatedProcess): boolean {
   const configuration = leader?.context?.configuration
   if (!configuration || !process.group) return false
   const { voters } = configuration
+  const isFoundElsewhere = machines.some((other) => other !== process && !other.isGuest)
   const isHere = (peer: string): boolean => machines.some((machine) => machine.peer === peer)
   const staying = running.filter(({ peer, group }) => peer !== process.peer && group !== null && voters.includes(peer))
-  return voters.every(isHere) && staying.length > voters.length / 2
+  return isFoundElsewhere && voters.every(isHere) && staying.length > voters.length / 2
 }
 
 /** A program that is told to end, and is started again. */

@@ -1,6 +1,6 @@
 /** What happens to processes: stopped, slowed, killed between any two callbacks or at any message; and to the clocks they read. */
-import type { ProcessClock } from '../process-clock.ts'
-import { type SimulatedProcess, SKEW_MAX_MS } from '../simulated-process.ts'
+import { type ProcessClock, SKEW_MAX_MS } from '../process-clock.ts'
+import type { SimulatedProcess } from '../simulated-process.ts'
 import { comesOver, type Fault, type MessageType, nothing, type Stage } from './fault.ts'
 
 function standStill({ name, clock }: SimulatedProcess, { network, after }: Stage, ms: number): void {
