@@ -56,6 +56,8 @@ export const BOND = {
   livenessIntervalMs: 500,
   livenessJitterMs: 150,
   missedMax: 10,
+  /** Dials of one group under way at a time; a handshake costs both ends some milliseconds of work. */
+  dialsMax: 4,
   redialMinMs: 100,
   redialMaxMs: 30_000,
   /** Steady for this long: the next redial starts from `redialMinMs` again. */

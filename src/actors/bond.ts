@@ -219,6 +219,12 @@ class BondLink {
     this.#tell({ type: 'bond.heard' })
   }
 
+  /** To the chart a ping or a pong is traffic too, and needs no `bond.heard` beside it. */
+  #tellLife(report: LinkReport): void {
+    this.#heardMs = this.#deps.clock.monotonicMs()
+    this.#tell(report)
+  }
+
   #onHandshakeMessage(message: HandshakeMessage): void {
     const link = this.#link
     if (!link) return
@@ -246,9 +252,9 @@ class BondLink {
       case 'Raft':
         return this.#deps.deliver(this.#input.peer, message.messages)
       case 'Ping':
-        return this.#tell({ type: 'bond.ping', sentMs: message.sentMs })
+        return this.#tellLife({ type: 'bond.ping', sentMs: message.sentMs })
       case 'Pong':
-        return this.#tell({ type: 'bond.pong', sentMs: message.sentMs, nowMs: this.#deps.clock.monotonicMs() })
+        return this.#tellLife({ type: 'bond.pong', sentMs: message.sentMs, nowMs: this.#deps.clock.monotonicMs() })
       case 'Departure':
         return this.#tell({ type: 'bond.departure' })
       case 'PeerEntryUpdate': {

@@ -69,8 +69,9 @@ export interface GroupDeps {
   readonly warn: (code: ErrorCode, detail: string) => void
 }
 
-/** What the state machine's actor hears. */
+/** What the state machine's actor hears; a transition is told of its actor's end as well. */
 type MachineEvent =
+  | { readonly type: 'xstate.stop' }
   | { readonly type: 'machine.apply'; readonly batch: Apply }
   | { readonly type: 'machine.restore'; readonly index: LogIndex; readonly chunks: readonly Uint8Array[] }
 
@@ -219,7 +220,7 @@ export class GroupCore {
         stateMachine: fromTransition(
           (_, event: MachineEvent) => {
             if (event.type === 'machine.apply') this.replica.apply(event.batch)
-            else this.#takeBack(event.index, event.chunks)
+            else if (event.type === 'machine.restore') this.#takeBack(event.index, event.chunks)
             return { applied: this.replica.applied }
           },
           { applied: 0 },

@@ -85,8 +85,7 @@ function performersOf(deps: RaftDeps): Performers {
         self.send({ type: 'raft.persisted', number: write.number })
         const received = lastChunkIn(write)
         if (!received) return
-        const intact = checksumOf(chunksOf(store, received)) === received.checksum
-        self.send({ type: 'raft.snapshotReceived', index: received.index, intact })
+        self.send({ type: 'raft.snapshotReceived', index: received.index, intact: isIntact(store, received) })
       })
     },
     send: (_, send) => outbox.send(send),
@@ -136,6 +135,15 @@ export function raftLogic(deps: RaftDeps): typeof raftMachine {
 /** The snapshot whose last chunk this write brought. */
 function lastChunkIn({ snapshot: write }: Persist): Snapshot | null {
   return write?.kind === 'chunk' && write.chunk === write.snapshot.chunks - 1 ? write.snapshot : null
+}
+
+/** Together the chunks are what the leader has; what the disk does not give back is not. */
+function isIntact(store: RaftStore, snapshot: Snapshot): boolean {
+  try {
+    return checksumOf(chunksOf(store, snapshot)) === snapshot.checksum
+  } catch {
+    return false
+  }
 }
 
 /** What is there of a snapshot that should be whole; where a chunk is missing, its checksum will not hold. */

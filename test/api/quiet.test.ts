@@ -22,6 +22,8 @@ it.each([0, 1, 20])(
       await world.until(joined.leave())
       await world.until(nodeOf(leader).stop())
       await world.stop()
+      // Nor does anybody have to hear of it.
+      expect(world.warnings.filter((code) => code !== 'FormingBlocked' && code !== 'LinkClosed')).toEqual([])
     }
     expect(warn.mock.calls.map(([first]) => String(first).split('\n')[0])).toEqual([])
   },

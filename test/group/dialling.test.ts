@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { PeerId } from '../../src/identity/keys.ts'
 import { BOND } from '../../src/limits.ts'
 import { redialDelay } from '../../src/machines/group/dialling.ts'
 import { type RandomState, randomFrom } from '../../src/machines/random.ts'
@@ -69,6 +70,43 @@ describe('who is dialled', () => {
     group.send({ type: 'group.catalog', peers: [departed] }, { type: 'bond.learned', peers: [SMALL] })
     group.pass(60_000)
     expect(group.spawned).toEqual([])
+  })
+
+  it('a few at a time, and one of those that wait whenever a dial has come to its end', () => {
+    const group = rig()
+    const many = Array.from({ length: BOND.dialsMax + 3 }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    for (const peer of many) group.names(peer)
+    const dialled = () => group.spawned.map(({ input }) => input.peer)
+    expect(dialled()).toEqual(many.slice(0, BOND.dialsMax))
+    const [first, second] = group.spawned.map(({ id }) => id) as [string, string]
+    group.claims(first)
+    expect(dialled()).toHaveLength(BOND.dialsMax)
+    group.steady(first)
+    expect(dialled()).toEqual(many.slice(0, BOND.dialsMax + 1))
+    group.ends(second, 'Timeout')
+    expect(dialled()).toEqual(many.slice(0, BOND.dialsMax + 2))
+  })
+
+  it('of those that wait, those first whom it decides for', () => {
+    const group = rig()
+    const busy = Array.from({ length: BOND.dialsMax }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    for (const peer of [...busy, SMALL, LARGE]) group.names(peer)
+    for (const { id } of group.spawned.slice(0, 2)) group.ends(id, 'Timeout')
+    expect(group.spawned.slice(BOND.dialsMax).map(({ input }) => input.peer)).toEqual([LARGE, SMALL])
+  })
+
+  it('never one that waited and was bonded meanwhile, or has departed', () => {
+    const group = rig()
+    const busy = Array.from({ length: BOND.dialsMax }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    for (const peer of [...busy, SMALL, LARGE]) group.names(peer)
+    const inbound = group.accepts(SMALL)
+    group.claims(inbound)
+    group.steady(inbound)
+    const departed = { peer: LARGE, addresses: ['a'], version: '2', incarnation: 1, departed: true }
+    group.send({ type: 'group.catalog', peers: [departed] })
+    const before = group.spawned.length
+    for (const { id } of group.spawned.slice(0, 2)) group.ends(id, 'Departed')
+    expect(group.spawned).toHaveLength(before)
   })
 
   it('gives two bonds of one peer ids that can be told apart', () => {

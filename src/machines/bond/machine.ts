@@ -233,10 +233,6 @@ export const bondMachine = bondSetup.createMachine({
       // The first ping measures the round-trip time of a bond that may never fall silent.
       entry: ['becomeSteady', 'tellSteady', 'tellDueEntry', tell({ type: 'link.ping' })],
       on: {
-        'bond.ping': {
-          actions: { type: 'tellLink', params: ({ event }) => ({ type: 'link.pong', sentMs: event.sentMs }) },
-        },
-        'bond.pong': { actions: { type: 'measure', params: ({ event }) => event } },
         'bond.departure': closes('Departed'),
         'bond.bondFormed': { actions: { type: 'learn', params: ({ event }) => [event.peer] } },
         'bond.undecodable': fails('ProtocolViolation'),
@@ -254,7 +250,16 @@ export const bondMachine = bondSetup.createMachine({
             listening: {
               description: 'Until the next tick.',
               entry: 'drawTick',
-              on: { 'bond.heard': { actions: 'hear' } },
+              on: {
+                'bond.heard': { actions: 'hear' },
+                'bond.ping': {
+                  actions: [
+                    'hear',
+                    { type: 'tellLink', params: ({ event }) => ({ type: 'link.pong', sentMs: event.sentMs }) },
+                  ],
+                },
+                'bond.pong': { actions: ['hear', { type: 'measure', params: ({ event }) => event }] },
+              },
               after: {
                 tick: [
                   { guard: 'isLost', ...fails('Timeout') },

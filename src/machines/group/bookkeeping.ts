@@ -11,7 +11,17 @@ import type { PeerId } from '../../identity/keys.ts'
 import type { BondInput, BondNews, BondOrder, BondRole } from '../bond/events.ts'
 import { closeReasonFor, redialPolicy } from '../bond/reasons.ts'
 import { nextUint32, type RandomState } from '../random.ts'
-import { decideClaim, isAlone, isOutlived, isWanted, mayDial, NEW_SLOT, redialDelay, settle } from './dialling.ts'
+import {
+  decideClaim,
+  isAlone,
+  isBusyDialling,
+  isOutlived,
+  isWanted,
+  mayDial,
+  NEW_SLOT,
+  redialDelay,
+  settle,
+} from './dialling.ts'
 import type { CatalogPeer, GroupContext, GroupEvent, Slot } from './events.ts'
 
 export type Order =
@@ -88,12 +98,31 @@ function spawn(context: GroupContext, peer: PeerId, role: BondRole, linkNumber: 
   ]
 }
 
-/** Dials where the peer is wanted, free, and not waiting for a redial. */
+/** Dials where the peer is wanted, free, and not waiting for a redial; or queues it, while enough dials are under way. */
 function dial(context: GroupContext, peer: PeerId): Step {
   const slot = slotOf(context, peer)
   if (context.leaving || !mayDial(context.self, peer, slot)) return [context, []]
+  if (isBusyDialling(context.peers)) return [withSlot(context, peer, { ...slot, queued: true }), []]
   const outbound = newBondId(context.bonds, peer)
   return spawn(withSlot(context, peer, settle({ ...slot, outbound })), peer, 'dialler', null, true)
+}
+
+/** A dial came to its end: the next of those that wait for one. */
+function dialQueued(context: GroupContext): Step {
+  const peer = isBusyDialling(context.peers) ? null : nextQueued(context)
+  if (peer === null) return [context, []]
+  const [next, orders] = dial(unqueued(context, peer), peer)
+  return orders.length > 0 ? [next, orders] : dialQueued(next)
+}
+
+/** Those first whom we decide for, should they dial us as well: most of the others will have dialled us before their turn comes. */
+function nextQueued({ self, peers }: GroupContext): PeerId | null {
+  const queued = (Object.keys(peers) as PeerId[]).filter((peer) => peers[peer]?.queued)
+  return queued.find((peer) => peer > self) ?? queued[0] ?? null
+}
+
+function unqueued(context: GroupContext, peer: PeerId): GroupContext {
+  return withSlot(context, peer, { ...slotOf(context, peer), queued: false })
 }
 
 export function catalogChanged(context: GroupContext, { peers }: On<'group.catalog'>): Step {
@@ -132,7 +161,7 @@ function peerNamed(context: GroupContext, { peer, addresses, version, incarnatio
 /** No redial waits any longer, and the next one starts from the shortest pause. */
 function calm(context: GroupContext, peer: PeerId): Step {
   const slot = slotOf(context, peer)
-  const next = withSlot(context, peer, { ...slot, attempt: 0, redialDue: false })
+  const next = withSlot(context, peer, { ...slot, attempt: 0, redialDue: false, queued: false })
   return [next, slot.redialDue ? [{ order: 'cancelRedial', peer }] : []]
 }
 
@@ -184,7 +213,8 @@ export function bondSteady(context: GroupContext, { bond, peer, bondId }: News<'
   const announce = others.flatMap(({ bond: other }): Order[] =>
     other === null ? [] : [{ order: 'send', bond: other, event: { type: 'bond.announce', peer } }],
   )
-  return [withSlot(context, peer, steady), [{ order: 'register', peer, bond, bondId }, ...announce]]
+  const [next, dials] = dialQueued(withSlot(context, peer, steady))
+  return [next, [{ order: 'register', peer, bond, bondId }, ...announce, ...dials]]
 }
 
 /** Steady long enough: what went before is forgotten. */
@@ -194,7 +224,13 @@ export function bondSettled(context: GroupContext, { peer, bond }: On<'group.set
   return [withSlot(context, peer, { ...slot, attempt: 0 }), []]
 }
 
-export function bondEnded(context: GroupContext, { bond, peer, reason }: News<'bond.ended'>): Step {
+export function bondEnded(context: GroupContext, news: News<'bond.ended'>): Step {
+  const [ended, orders] = takeFromBooks(context, news)
+  const [next, dials] = dialQueued(ended)
+  return [next, [...orders, ...dials]]
+}
+
+function takeFromBooks(context: GroupContext, { bond, peer, reason }: News<'bond.ended'>): Step {
   const slot = context.peers[peer]
   const orders: Order[] = [{ order: 'forget', bond }]
   const after = { ...context, bonds: withoutKey(context.bonds, bond) }
@@ -229,7 +265,7 @@ function redialLater(context: GroupContext, peer: PeerId): Step {
     const [calmed, orders] = calm(context, peer)
     return [dropSlot(calmed, peer), orders]
   }
-  if (context.leaving || slot.redialDue || !isWanted(slot)) return [context, []]
+  if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot)) return [context, []]
   const [delayMs, random] = redialDelay(slot.attempt, context.random)
   const due = { ...slot, attempt: slot.attempt + 1, redialDue: true }
   return [{ ...withSlot(context, peer, due), random }, [{ order: 'redial', peer, delayMs }]]

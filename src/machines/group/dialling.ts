@@ -36,6 +36,7 @@ export const NEW_SLOT: Slot = {
   outbound: null,
   attempt: 0,
   redialDue: false,
+  queued: false,
   blockedVersion: null,
 }
 
@@ -79,7 +80,17 @@ export function isAlone(slot: Slot): boolean {
 }
 
 export function mayDial(self: PeerId, peer: PeerId, slot: Slot): boolean {
-  return peer !== self && isWanted(slot) && isAlone(slot) && !slot.redialDue
+  return peer !== self && isWanted(slot) && isAlone(slot) && !slot.redialDue && !slot.queued
+}
+
+/** A dial of ours that has not come to a steady bond yet. */
+export function isDialUnderWay({ outbound, phase }: Slot): boolean {
+  return outbound !== null && phase !== 'steady'
+}
+
+/** Who dials everyone at once is too busy to answer anyone within the deadlines, and then all of it was in vain. */
+export function isBusyDialling(peers: Readonly<Record<string, Slot>>): boolean {
+  return Object.values(peers).filter(isDialUnderWay).length >= BOND.dialsMax
 }
 
 /** Full jitter: anything up to a bound that doubles with each attempt, so that many who lost one peer do not return as one. */

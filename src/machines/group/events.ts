@@ -35,6 +35,8 @@ export interface Slot {
   readonly attempt: number
   /** A redial is scheduled. */
   readonly redialDue: boolean
+  /** Wanted and free, but as many dials as may be are under way. */
+  readonly queued: boolean
   /** This version of its entry was refused: not dialled until there is another. */
   readonly blockedVersion: string | null
 }
