@@ -3,6 +3,7 @@ import { COMPACTION, type Compaction, RAFT_TIMING, type RaftTiming } from '../li
 import type { Chance, Range } from './chance.ts'
 import { FAULTS } from './faults/all.ts'
 import type { Fault } from './faults/fault.ts'
+import { guests } from './faults/membership.ts'
 import { SKEW_MAX_MS } from './process-clock.ts'
 
 export interface Plan {
@@ -15,7 +16,7 @@ export interface Plan {
   readonly formsAmongFaults: boolean
   /** How far from the true time a machine's clock may be when it starts; 0: as it was when it ended. */
   readonly skewMs: number
-  /** The network is parted before anyone has met. */
+  /** The network is parted before anyone has met, and little else happens: a machine that starts again looks for all others anew. */
   readonly startsParted: boolean
   readonly founders: number
   /** Of the group they form: all of them, or just more than half, so that any two groups they could form share one. */
@@ -75,6 +76,7 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
   const timing = chance.flip(0.7) ? FAST : RAFT_TIMING
   const hurried = chance.oneOf([0.5, 1]) * (timing === FAST ? 0.3 : 1)
   const formsAmongFaults = chance.flip(0.3)
+  const startsParted = formsAmongFaults && !faults && chance.flip(0.6)
   const founders = chance.oneOf([1, 2, 3, 3, 3, 3, 4, 4, 5, 5])
   const haste = formsAmongFaults ? 1 : hurried
   return {
@@ -82,18 +84,24 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
     haste,
     syncMs: chance.oneOf(SYNCS_MS),
     formsAmongFaults,
-    startsParted: formsAmongFaults && !faults && chance.flip(0.6),
+    startsParted,
     skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS]),
     founders,
     voters: chance.flip(0.7) ? founders : Math.floor(founders / 2) + 1,
     compaction: compactionOf(chance),
     ballastBytes: chance.oneOf([0, 0, 600_000]),
-    faults: faults ? faults.map(faultNamed) : chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max: 8 })),
+    faults: faults ? faults.map(faultNamed) : faultsOf(chance, startsParted ? 2 : 8),
     disturbedMs: haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1),
     pauseMs: chance.oneOf(PAUSES_MS),
     registers: chance.within({ min: 1, max: 4 }),
     burst: chance.oneOf(BURSTS),
   }
+}
+
+/** Machines that come and go matter to all others, so they do in many runs. */
+function faultsOf(chance: Chance, max: number): readonly Fault[] {
+  const some = chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max }))
+  return chance.flip(0.3) && !some.includes(guests) ? [...some, guests] : some
 }
 
 function faultNamed(name: string): Fault {

@@ -3,7 +3,7 @@ import type { SimulatedProcess } from '../simulated-process.ts'
 import { type Fault, nothing, type Stage } from './fault.ts'
 
 /** Machines come after the group was formed; any may go again, one at a time, while a majority of the voters stays. */
-const guests: Fault = {
+export const guests: Fault = {
   name: 'guests',
   begin: (stage) => {
     const mayLeave = stage.running.filter((process) => mayGo(stage, process))
