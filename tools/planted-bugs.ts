@@ -221,8 +221,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'skip the checksum of a snapshot',
     file: 'actors/raft.ts',
-    find: 'checksumOf(chunksOf(store, received)) === received.checksum',
-    replace: 'checksumOf(chunksOf(store, received)).length === received.checksum.length',
+    find: 'return checksumOf(chunksOf(store, snapshot)) === snapshot.checksum',
+    replace: 'return checksumOf(chunksOf(store, snapshot)) !== ""',
   },
   {
     bug: 'forget the sessions in a snapshot',
@@ -311,8 +311,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'never redial a lost bond',
     file: 'machines/group/bookkeeping.ts',
-    find: 'if (context.leaving || slot.redialDue || !isWanted(slot)) return [context, []]',
-    replace: 'if (context.leaving || slot.redialDue || !isWanted(slot) || slot.attempt >= 0) return [context, []]',
+    find: 'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot)) return [context, []]',
+    replace:
+      'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot) || slot.attempt >= 0) return [context, []]',
   },
   {
     bug: 'keep a bond that ended in the registry',
