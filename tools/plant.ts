@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { PlantedBug } from './planted-bugs.ts'
 
-/** The text of the bug's file with the bug in it. Throws where `find` does not stand in it exactly once. */
-export function planted(text: string, { bug, file, find, replace }: PlantedBug): string {
-  const count = text.split(find).length - 1
-  if (count !== 1) throw new RangeError(`${bug}: its place stands ${count} times in ${file}.`)
-  return text.replace(find, () => replace)
+/** The text of the bug's file with the bug in it. Throws where a place of it does not stand there exactly once. */
+export function planted(text: string, { bug, file, find, replace, also }: PlantedBug): string {
+  return [{ find, replace }, ...(also ? [also] : [])].reduce((wrong, place) => {
+    const count = wrong.split(place.find).length - 1
+    if (count !== 1) throw new RangeError(`${bug}: its place stands ${count} times in ${file}.`)
+    return wrong.replace(place.find, () => place.replace)
+  }, text)
 }
 
 export function folderOf(bug: string): string {

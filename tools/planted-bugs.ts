@@ -8,6 +8,8 @@ export interface PlantedBug {
   readonly file: string
   readonly find: string
   readonly replace: string
+  /** A second place in the same file, where one defence stands behind another. */
+  readonly also?: { readonly find: string; readonly replace: string }
 }
 
 const RAFT = 'machines/raft'
@@ -198,6 +200,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: `${RAFT}/install-snapshot.ts`,
     find: 'if (event.index <= commitIndex) return stay(done)',
     replace: 'if (event.index <= commitIndex - 1_000_000) return stay(done)',
+    also: { find: 'index <= next.commitIndex ?', replace: 'index <= next.commitIndex - 1_000_000 ?' },
   },
   {
     bug: 'keep entries that conflict with an installed snapshot',
@@ -221,8 +224,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'skip the checksum of a snapshot',
     file: 'actors/raft.ts',
-    find: 'return checksumOf(chunksOf(store, snapshot)) === snapshot.checksum',
-    replace: 'return checksumOf(chunksOf(store, snapshot)) !== ""',
+    find: 'checksumOf(chunksOf(store, snapshot)) === snapshot.checksum',
+    replace: 'checksumOf(chunksOf(store, snapshot)).length === snapshot.checksum.length',
   },
   {
     bug: 'forget the sessions in a snapshot',
@@ -311,9 +314,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'never redial a lost bond',
     file: 'machines/group/bookkeeping.ts',
-    find: 'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot)) return [context, []]',
-    replace:
-      'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot) || slot.attempt >= 0) return [context, []]',
+    find: 'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot)) return',
+    replace: 'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot) || slot.attempt >= 0) return',
   },
   {
     bug: 'keep a bond that ended in the registry',

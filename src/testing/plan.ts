@@ -29,6 +29,8 @@ export interface Plan {
   /** Between two operations of one client. */
   readonly pauseMs: Range
   readonly registers: number
+  /** How many commands a client may ask at once. */
+  readonly burst: Range
 }
 
 const FAST: RaftTiming = { electionTimeoutMs: 400, electionJitterMs: 200, heartbeatIntervalMs: 100 }
@@ -43,9 +45,15 @@ const PAUSES_MS = [
   { min: 200, max: 1_500 },
 ]
 
+/** A leader that is cut off gathers a long tail of them. */
+const BURSTS = [
+  { min: 3, max: 20 },
+  { min: 3, max: 20 },
+  { min: 20, max: 80 },
+]
 /** Entries between two snapshots. */
-const SNAPSHOTS_EACH = [5, 20, 60, COMPACTION.entriesMax]
-const TRAILING = [0, 2, 10]
+const SNAPSHOTS_EACH = [5, 10, 20, 60, COMPACTION.entriesMax]
+const TRAILING = [0, 0, 2, 10]
 
 function compactionOf(chance: Chance): Compaction {
   const entriesMax = chance.oneOf(SNAPSHOTS_EACH)
@@ -81,6 +89,7 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
     disturbedMs: haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1),
     pauseMs: chance.oneOf(PAUSES_MS),
     registers: chance.within({ min: 1, max: 4 }),
+    burst: chance.oneOf(BURSTS),
   }
 }
 

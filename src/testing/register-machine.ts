@@ -38,11 +38,13 @@ export interface RegisterState {
 export interface RegisterWatcher {
   readonly applied: (command: RegisterCommand, context: ApplyContext, after: number | null) => void
   readonly restored: (state: RegisterState) => void
+  /** A snapshot came back otherwise than it was given. */
+  readonly spoilt: () => void
   /** Bytes of nothing in each snapshot. */
   readonly ballastBytes: number
 }
 
-export function registerMachine({ applied, restored, ballastBytes }: RegisterWatcher): SimulatedRegisters {
+export function registerMachine({ applied, restored, spoilt, ballastBytes }: RegisterWatcher): SimulatedRegisters {
   let registers = new Map<string, number>()
   let last = 0
   const text = (): string => JSON.stringify({ index: last, registers: [...registers] } satisfies RegisterState)
@@ -63,7 +65,8 @@ export function registerMachine({ applied, restored, ballastBytes }: RegisterWat
     query: ({ key }) => registers.get(key) ?? null,
     snapshot: () => [new Uint8Array(ballastBytes), new TextEncoder().encode(text())],
     restore(chunks) {
-      const [, state = new Uint8Array()] = chunks
+      const [ballast = new Uint8Array(), state = new Uint8Array()] = chunks
+      if (ballast.length !== ballastBytes || ballast.some((byte) => byte !== 0)) spoilt()
       const { index, registers: kept } = JSON.parse(new TextDecoder().decode(state)) as RegisterState
       registers = new Map(kept)
       last = index

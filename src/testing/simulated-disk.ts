@@ -22,6 +22,9 @@ import type { Chance, Range } from './chance.ts'
 /** What a disk holds for sure, for one group. */
 export type Platter = Readonly<Kept>
 
+/** A vote, a chunk of a snapshot that comes from a leader, or whatever it may be. */
+export type WriteOf = 'vote' | 'chunk' | 'anything'
+
 /** How this disk behaves now. */
 export interface DiskWeather {
   syncMs: Range
@@ -30,8 +33,8 @@ export interface DiskWeather {
   full: boolean
   /** The next chunk of a snapshot that comes from a leader is not what is written. */
   damagesNext: boolean
-  /** Called at the next write, before it is taken, or at the next sync, before it is answered; or the next with a vote. */
-  crashAt: { readonly moment: 'write' | 'synced'; readonly vote: boolean; readonly crash: () => void } | null
+  /** Called at the next write that holds this, before it is taken, or at its sync, before it is answered. */
+  crashAt: { readonly moment: 'write' | 'synced'; readonly of: WriteOf; readonly crash: () => void } | null
 }
 
 const SAVE_TAKES_SYNCS: Range = { min: 1, max: 5 }
@@ -84,13 +87,17 @@ export class SimulatedDisk {
 /** A write as the disk sees it. */
 interface Waiting {
   readonly apply: (platter: Kept) => void
-  readonly voted: boolean
+  readonly of: readonly WriteOf[]
   readonly done: Done
 }
 
 interface Saving extends Waiting {
   /** How many writes were given before. */
   readonly behind: number
+}
+
+function holdings({ hardState, snapshot }: Persist): WriteOf[] {
+  return [...(hardState?.votedFor ? ['vote' as const] : []), ...(snapshot?.kind === 'chunk' ? ['chunk' as const] : [])]
 }
 
 class SimulatedStore implements RaftStore {
@@ -119,12 +126,12 @@ class SimulatedStore implements RaftStore {
 
   write(write: Persist, done: Done): void {
     const kept = this.#damaged(write)
-    this.#wait({ apply: (platter) => keep(platter, kept), voted: Boolean(write.hardState?.votedFor), done })
+    this.#wait({ apply: (platter) => keep(platter, kept), of: holdings(write), done })
   }
 
   save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void {
     const apply = (platter: Kept) => keepOwn(platter, snapshot, chunks)
-    const saving = { apply, voted: false, done, behind: this.#given }
+    const saving = { apply, of: [], done, behind: this.#given }
     if (this.#takesCrash('write', [saving]) || this.#closed) return
     this.#saving.push(saving)
     this.#saveSoon(saving)
@@ -214,7 +221,7 @@ class SimulatedStore implements RaftStore {
   #takesCrash(moment: 'write' | 'synced', writes: readonly Waiting[]): boolean {
     const { crashAt } = this.#weather
     if (crashAt?.moment !== moment) return false
-    if (crashAt.vote && !writes.some(({ voted }) => voted)) return false
+    if (crashAt.of !== 'anything' && !writes.some(({ of }) => of.includes(crashAt.of))) return false
     this.#weather.crashAt = null
     crashAt.crash()
     return true

@@ -199,7 +199,7 @@ export class SimulatedWorld {
   }
 
   #registersOf(process: SimulatedProcess) {
-    const { applied, plan, note } = this.#deps
+    const { applied, plan, note, violate } = this.#deps
     const { life, peer, name } = process
     const isAlive = () => process.running && process.life === life
     applied.started(peer)
@@ -208,6 +208,7 @@ export class SimulatedWorld {
       applied: (command, { index }, after) => {
         if (isAlive()) applied.apply(peer, index, command, after)
       },
+      spoilt: () => violate('state machine safety', `${name} restored a snapshot that is damaged`),
       restored: (state) => {
         if (!isAlive()) return
         note(name, `restores the registers of ${state.index}`)

@@ -86,7 +86,7 @@ class Simulation {
     this.#chance = new Chance(seed, 1)
     this.#trace = new Trace(traceLines)
     this.#plan = planOf(this.#chance, { brief, faults })
-    const { pauseMs, registers } = this.#plan
+    const { pauseMs, registers, burst } = this.#plan
     const shared = {
       applied: this.#applied,
       violate: (property: string, detail: string) => this.#violate(property, detail),
@@ -100,6 +100,7 @@ class Simulation {
       setTimeout: (callback, delayMs) => void this.#clock.setTimeout(callback, delayMs),
       pauseMs,
       registers,
+      burst,
     })
     this.#world = new SimulatedWorld({
       ...shared,
@@ -159,6 +160,7 @@ class Simulation {
       join: () => world.join(),
       leave: (process) => world.leave(process),
       stop: (process) => world.stop(process),
+      flood: (process) => this.#workload.flood(process),
       after: (ms, callback) => void this.#clock.setTimeout(callback, ms),
       afterSteps: (steps, callback) => void this.#atStep.push({ step: this.#steps + steps, callback }),
       note: (who, what) => this.#note(who, what),

@@ -12,9 +12,9 @@ import type { RegisterCommand, RegisterResult } from './register-machine.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { Violate } from './violation.ts'
 
+const FLOOD: Range = { min: 20, max: 60 }
 /** A client that gives up soon leaves a command behind whose fate nobody knows. */
 const DEADLINES_MS = [100, 3_000, 6_000, 10_000] as const
-const BURST: Range = { min: 3, max: 20 }
 
 /** What may be asked, and how often. */
 const OPERATIONS = [
@@ -43,6 +43,8 @@ export interface WorkloadDeps {
   /** Between two operations of one client. */
   readonly pauseMs: Range
   readonly registers: number
+  /** How many commands a client may ask at once. */
+  readonly burst: Range
 }
 
 interface Running {
@@ -90,6 +92,11 @@ export class Workload {
   /** No further operation begins. */
   stop(): void {
     this.#asking = false
+  }
+
+  /** The clients of `process` ask for many things at once. */
+  flood(process: SimulatedProcess): void {
+    for (const client of this.#clients) if (client.process === process) client.flood()
   }
 
   /** `process` has crashed or left. */
@@ -149,14 +156,23 @@ class SimulatedClient {
 
   #ask(): void {
     if (!this.#workload.asking) return
-    const { chance, registers } = this.#workload.deps
+    const { chance, registers, burst } = this.#workload.deps
     if (!this.process.group || this.#running) return this.askLater()
     const kind = chosen(chance)
     const key = `${kind === 'add' || kind === 'burst' ? 'sum' : 'register'}${chance.below(registers)}`
     if (kind === 'strong') this.#read(key)
     else if (kind === 'weak') this.#readWeakly(key)
     else if (kind !== 'burst') this.#execute([this.#command(kind, key)])
-    else this.#execute(Array.from({ length: chance.within(BURST) }, () => this.#command('add', key)))
+    else this.#addMany(key, chance.within(burst))
+  }
+
+  flood(): void {
+    if (this.#running || !this.process.group || !this.#workload.asking) return
+    this.#addMany('sum0', this.#workload.deps.chance.within(FLOOD))
+  }
+
+  #addMany(key: string, count: number): void {
+    this.#execute(Array.from({ length: count }, () => this.#command('add', key)))
   }
 
   #command(kind: 'set' | 'add' | 'cas' | 'fail', key: string): RegisterCommand {

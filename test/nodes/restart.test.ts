@@ -74,7 +74,7 @@ describe('a command under way while its leader is killed and comes back', () => 
     let killed = false
     leader.disk.weather.crashAt = {
       moment: seed % 2 ? 'synced' : 'write',
-      vote: false,
+      of: 'anything',
       crash: () => {
         killed = true
         leader.kill()

@@ -16,7 +16,8 @@ describe.each(PLANTED_BUGS)('$bug', (bug) => {
     const text = await textOf(bug.file)
     const wrong = planted(text, bug)
     expect(wrong).not.toBe(text)
-    expect(wrong.length - text.length).toBe(bug.replace.length - bug.find.length)
+    const grown = [bug, ...(bug.also ? [bug.also] : [])].map(({ find, replace }) => replace.length - find.length)
+    expect(wrong.length - text.length).toBe(grown.reduce((sum, one) => sum + one))
   })
 })
 

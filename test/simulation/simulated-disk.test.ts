@@ -158,7 +158,7 @@ describe('a disk', () => {
   ] as const)('can crash its process at the next %s', async (moment, kept) => {
     const { clock, disk, answers, open, write, held } = rig()
     let crashed = 0
-    disk.weather.crashAt = { moment, vote: true, crash: () => crashed++ }
+    disk.weather.crashAt = { moment, of: 'vote', crash: () => crashed++ }
     const store = open()
     write(store, 1, [1])
     await clock.advance(10)

@@ -1,11 +1,10 @@
 /** What happens to disks, and to processes at the moment they use them. What a crash leaves on one is `simulated-disk.ts`. */
-import { comesOver, type Fault } from './fault.ts'
+import { comesOver, type Fault, nothing } from './fault.ts'
 
 const crashAtWrite = comesOver('crashAtWrite', (process, { chance, crash: down }) => {
   const moment = chance.oneOf(['write', 'synced'] as const)
-  const vote = chance.flip(0.5)
-  const why = `crashes at a ${moment}${vote ? ' with a vote' : ''}`
-  process.disk.weather.crashAt = { moment, vote, crash: () => down(process, why) }
+  const of = chance.oneOf(['vote', 'chunk', 'anything'] as const)
+  process.disk.weather.crashAt = { moment, of, crash: () => down(process, `crashes at a ${moment} of ${of}`) }
 })
 
 const slowDisk: Fault = {
@@ -44,10 +43,14 @@ const fullDisk: Fault = {
   },
 }
 
-/** A bit of a snapshot on its way here: the sum over all of it must tell. */
-const damage = comesOver('damage', ({ name, disk }, { note }) => {
-  note(name, 'is to keep a damaged chunk')
-  disk.weather.damagesNext = true
-})
+/** A bit of the next snapshot that comes to anyone: the sum over all of it must tell. */
+const damage: Fault = {
+  name: 'damage',
+  begin: ({ machines, note }) => {
+    note('disks', 'are to keep a damaged chunk each')
+    for (const { disk } of machines) disk.weather.damagesNext = true
+    return nothing
+  },
+}
 
 export const DISK_FAULTS: readonly Fault[] = [crashAtWrite, slowDisk, failSync, fullDisk, damage]

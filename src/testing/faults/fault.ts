@@ -21,6 +21,8 @@ export interface Stage {
   join(): SimulatedProcess | null
   leave(process: SimulatedProcess): void
   stop(process: SimulatedProcess): void
+  /** Its clients ask for many things at once, now. */
+  flood(process: SimulatedProcess): void
   after(ms: number, callback: () => void): void
   /** After so many callbacks of the clock, whosever they are. */
   afterSteps(steps: number, callback: () => void): void

@@ -84,11 +84,18 @@ const partition: Fault = {
   begin: (stage) => part(stage, sidesOf(stage)),
 }
 
+/** Often while its clients are at their busiest: what it takes from them no longer leaves, and must go when another leads. */
 const isolateLeader: Fault = {
   name: 'isolateLeader',
   lastsMs: { min: 1_000, max: 9_000 },
   parts: true,
-  begin: (stage) => (stage.leader ? part(stage, [[stage.leader.name]]) : null),
+  begin: (stage) => {
+    const { leader, chance } = stage
+    if (!leader) return null
+    const undo = part(stage, [[leader.name]])
+    if (chance.flip(0.5)) stage.flood(leader)
+    return undo
+  },
 }
 
 /** Cuts every pair across two sides, by `cutPair`. */
