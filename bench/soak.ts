@@ -9,10 +9,12 @@ import { meanOf, rounded } from './statistics.ts'
 import { Trio } from './trio.ts'
 
 const MINUTES = 10
+const POLL_MS = 100
 const IN_FLIGHT = 16
-const RECONNECT_MS = 1_000
+/** So that each bond has been steady for longer than `BOND.redialResetMs` when its turn comes: who loses one more often backs off. */
+const RECONNECT_MS = 10_000
 /** What leaks with reconnects and time shows at this rate too, and leaves the machine something for others. */
-const PAUSE_MS = 5
+const PAUSE_MS = 20
 
 /** `--seconds` is the length of what stands for a minute here, so that the benchmark can be tried in less than ten. */
 export async function soak({ seconds, tell }: BenchOptions): Promise<Measured> {
@@ -52,7 +54,7 @@ async function runMinute(trio: Trio, seconds: number): Promise<{ answered: numbe
   const reconnects = (async () => {
     for (let turn = 0; running; turn++) {
       await trio.members[turn % 3]!.call('reconnect', null)
-      await sleep(RECONNECT_MS)
+      for (let waited = 0; running && waited < RECONNECT_MS; waited += POLL_MS) await sleep(POLL_MS)
     }
   })()
   const load = { inFlight: IN_FLIGHT, pauseMs: PAUSE_MS, seconds }
