@@ -1,6 +1,6 @@
 /**
  * What must hold again once faults have stopped, in this order and each within its time: a leader whom all know, an answer for each client,
- * the same log and state at every member, nobody whose goodbye was heard in anyone's catalog, and one bond for each pair, the same at both ends.
+ * the same log and state at every member, nobody who said goodbye unhindered in anyone's catalog, and one bond for each pair, the same at both ends.
  */
 import { DISCOVERY, RAFT, RAFT_TIMING } from '../limits.ts'
 import type { RaftChecker } from './check-raft.ts'

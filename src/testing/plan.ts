@@ -15,6 +15,8 @@ export interface Plan {
   readonly formsAmongFaults: boolean
   /** How far from the true time a machine's clock may be when it starts; 0: as it was when it ended. */
   readonly skewMs: number
+  /** The network is parted before anyone has met. */
+  readonly startsParted: boolean
   readonly founders: number
   /** Of the group they form: all of them, or just more than half, so that any two groups they could form share one. */
   readonly voters: number
@@ -73,13 +75,14 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
   const timing = chance.flip(0.7) ? FAST : RAFT_TIMING
   const hurried = chance.oneOf([0.5, 1]) * (timing === FAST ? 0.3 : 1)
   const formsAmongFaults = chance.flip(0.3)
-  const founders = chance.oneOf([1, 2, 3, 3, 3, 3, 3, 4, 5, 5])
+  const founders = chance.oneOf([1, 2, 3, 3, 3, 3, 4, 4, 5, 5])
   const haste = formsAmongFaults ? 1 : hurried
   return {
     timing,
     haste,
     syncMs: chance.oneOf(SYNCS_MS),
     formsAmongFaults,
+    startsParted: formsAmongFaults && !faults && chance.flip(0.6),
     skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS]),
     founders,
     voters: chance.flip(0.7) ? founders : Math.floor(founders / 2) + 1,

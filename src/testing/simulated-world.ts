@@ -38,6 +38,8 @@ export interface WorldDeps {
 /** Machines that come later, whatever becomes of them. */
 const GUESTS_MAX = 3
 const CLIENTS_PER_MACHINE = 2
+/** Who is longer about leaving was cut off, or stopped until its deadlines had passed. */
+const PROMPT_MS = 1_000
 /** A process that ended is started again after one of these: while the others still elect, when they have, or long after. */
 const RESTARTS_MS: readonly Range[] = [
   { min: 5, max: 150 },
@@ -55,7 +57,7 @@ export class SimulatedWorld {
   readonly delayMs = { min: 0, max: 5 }
   /** Of the messages to other members, what links refuse as if they were full; changed in place too. */
   readonly lost = { share: 0 }
-  /** Whose goodbye most of those who ran have heard: nobody may bring these back. */
+  /** Who said goodbye without hindrance: nobody may bring these back. */
   readonly departed = new Set<SimulatedProcess>()
   /** All there ever were. */
   readonly machines: SimulatedProcess[] = []
@@ -133,22 +135,23 @@ export class SimulatedWorld {
 
   /** In its own time, and whoever is not gone for good comes back. */
   #ends(process: SimulatedProcess, end: () => Promise<void>, [told, ended]: readonly [string, string]): void {
-    const { note, workload } = this.#deps
+    const { note, workload, clock } = this.#deps
     const { life } = process
+    const sinceMs = clock.now()
     note(process.name, told)
     void end().then(() => {
       if (process.life !== life) return
       note(process.name, ended)
-      if (process.gone && this.#isMissedBy(process)) this.departed.add(process)
+      if (process.gone && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process)) this.departed.add(process)
       workload.lost(process)
       this.#startLater(process)
     })
   }
 
-  /** One that was cut off, or stopped until its deadlines had passed, has said goodbye to nobody. */
-  #isMissedBy({ peer }: SimulatedProcess): boolean {
+  /** Over their bonds most others know that it went; one that was cut off has said goodbye to nobody. */
+  #isHeard({ peer }: SimulatedProcess): boolean {
     const others = this.members.filter(({ group }) => group !== null)
-    return others.filter(({ peers }) => !peers.includes(peer)).length * 2 > others.length
+    return others.filter(({ context }) => context?.membership.departed.has(peer)).length * 2 > others.length
   }
 
   #startLater(machine: SimulatedProcess): void {

@@ -9,7 +9,8 @@ import { Chance } from './chance.ts'
 import { AppliedChecker } from './check-applied.ts'
 import { RaftChecker } from './check-raft.ts'
 import { allOnline, checkRecovered } from './check-recovered.ts'
-import type { Stage } from './faults/fault.ts'
+import type { Fault, Stage } from './faults/fault.ts'
+import { partition } from './faults/network.ts'
 import { checkLinearizability, type HistoryOp } from './linearizability.ts'
 import { type Plan, planOf } from './plan.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -115,9 +116,10 @@ class Simulation {
   }
 
   async run(): Promise<SimulationReport> {
-    const { founders, faults, formsAmongFaults, disturbedMs } = this.#plan
+    const { founders, faults, formsAmongFaults, startsParted, disturbedMs } = this.#plan
     this.#note('world', `${founders} machines, faults: ${faults.map(({ name }) => name).join(' ')}`)
     this.#world.found()
+    if (startsParted) this.#begin(partition)
     if (!formsAmongFaults) await this.#until(() => allOnline(this.#world), FORMS_MS)
     this.#disturb()
     const endMs = this.#clock.now() + disturbedMs
@@ -170,12 +172,11 @@ class Simulation {
   /** One fault after the other, each from this run's few. */
   #disturb(): void {
     if (!this.#disturbing) return
-    this.#beginOne()
+    this.#begin(this.#chance.oneOf(this.#plan.faults))
     this.#clock.setTimeout(() => this.#disturb(), this.#plan.haste * this.#chance.within({ min: 50, max: 3_000 }))
   }
 
-  #beginOne(): void {
-    const { name, begin, lastsMs, parts } = this.#chance.oneOf(this.#plan.faults)
+  #begin({ name, begin, lastsMs, parts }: Fault): void {
     const undo = begin(this.#stage())
     if (!undo) return
     this.#faults[name] = (this.#faults[name] ?? 0) + 1

@@ -77,7 +77,7 @@ function sidesOf({ chance, machines }: Stage, count = chance.within({ min: 2, ma
   return sides
 }
 
-const partition: Fault = {
+export const partition: Fault = {
   name: 'partition',
   lastsMs: { min: 500, max: 9_000 },
   parts: true,
