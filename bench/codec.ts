@@ -43,9 +43,9 @@ export function codecFigures(): Figure[] {
   return [
     figure('AppendEntries of 500, encode, per entry', () => void encodeRaftBatch([append]), 100, COMMANDS),
     figure('AppendEntries of 500, decode and check, per entry', () => void decodeBond(batch), 100, COMMANDS),
-    figure('entry for storage, encode', each(encodeEntry), 100, COMMANDS),
+    figure('entry, encode', each(encodeEntry), 100, COMMANDS),
     figure(
-      'entry for storage, decode and check',
+      'entry, decode and check',
       each((_, i) => void decodeEntry(stored[i]!)),
       100,
       COMMANDS,

@@ -72,7 +72,7 @@ const DRAWINGS: Readonly<Record<string, (rows: readonly Row[]) => string>> = {
     lines(
       {
         title: 'Memory held after each minute',
-        subtitle: 'MiB, mean of three processes; odd minutes run commands, even ones reads',
+        subtitle: 'MiB, mean of three processes that answer commands and reads, and lose a bond each ten seconds',
       },
       'minute',
       [{ label: 'heap', points: rows.map((row) => [Number(row.minute), Number(row.heapMiB)] as const) }],

@@ -71,25 +71,34 @@ function answeredAfter(sinceText: string): Promise<number> {
 }
 
 interface SoakRequest {
-  readonly load: 'commands' | 'reads'
   readonly inFlight: number
   readonly pauseMs: number
   readonly seconds: number
 }
 
-/** Resolves with how many were answered. */
-async function soak({ load, inFlight, pauseMs, seconds }: SoakRequest): Promise<number> {
+export interface Soaked {
+  readonly answered: number
+  /** Given up at their deadline, which a machine with other work to do may cause. */
+  readonly failed: number
+}
+
+/** Commands and strong reads by turns. */
+async function soak({ inFlight, pauseMs, seconds }: SoakRequest): Promise<Soaked> {
   const { group } = joined()
   const endMs = Date.now() + seconds * 1_000
-  let count = 0
+  let [answered, failed] = [0, 0]
   const client = async () => {
-    for (; Date.now() < endMs; count++) {
-      await (load === 'commands' ? group.execute(value()) : group.query(null))
+    for (let turn = 0; Date.now() < endMs; turn++) {
+      const call = turn % 2 === 0 ? group.execute(value()) : group.query(null)
+      await call.then(
+        () => answered++,
+        () => failed++,
+      )
       await sleep(pauseMs)
     }
   }
   await Promise.all(Array.from({ length: inFlight }, client))
-  return count
+  return { answered, failed }
 }
 
 const methods = {

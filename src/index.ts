@@ -35,7 +35,7 @@ export { GroupKey } from './identity/group-key.ts'
 export { Identity, type PeerId } from './identity/keys.ts'
 export type { PeerEntry, SignedEntry } from './identity/peer-entry.ts'
 export type { Ticket, TicketGrant, TicketRefusal, TicketValidator } from './identity/ticket.ts'
-export type { RaftTiming } from './limits.ts'
+export type { Compaction, RaftTiming } from './limits.ts'
 export type { LeadershipPreference } from './machines/raft/messages.ts'
 export type {
   AnswerOf,

@@ -127,7 +127,7 @@ export const proposal: Field<Proposal> = field(proposalSchema, writeProposal, re
 
 const checkEntry = checker('Entry', entrySchema, [])
 
-/** One entry as storage keeps it. */
+/** One entry by itself. */
 export function encodeEntry(value: Entry): Uint8Array {
   return written((writer) => writeEntry(writer, value))
 }

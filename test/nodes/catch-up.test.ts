@@ -100,7 +100,7 @@ describe('a member that was away for 100,000 commands', () => {
       meanwhile++
     }
     await reached
-    expect(meanwhile).toBeGreaterThan(10)
+    expect(meanwhile).toBeGreaterThan(0)
     expect((await back.group.query('count')).answer).toBe(1 + AWAY_FOR + meanwhile)
     expect(first.group.leader).toBe(leader)
     expect(first.group.members.length).toBe(reigning.length)
