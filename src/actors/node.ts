@@ -10,7 +10,14 @@ import { type GroupId, type NetworkId, short } from '../identity/digest.ts'
 import { groupId } from '../identity/group-id.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
-import { type Catalog, type CatalogRecord, emptyCatalog, neighbours, recordOf } from '../machines/discovery/catalog.ts'
+import {
+  type Catalog,
+  type CatalogRecord,
+  emptyCatalog,
+  isNews,
+  neighbours,
+  recordOf,
+} from '../machines/discovery/catalog.ts'
 import { discoveryMachine } from '../machines/discovery/machine.ts'
 import { nodeMachine } from '../machines/node/machine.ts'
 import { nextHex, type RandomState, randomFrom } from '../machines/random.ts'
@@ -288,9 +295,12 @@ export class TesseraNode {
     this.#discovery?.send({ type: 'discovery.ownEntry', record, nowMs: this.#options.clock.now() })
   }
 
+  /** In a mesh everyone hears of everyone from everyone: what the catalog holds already is no news to it. */
   #received(records: readonly CatalogRecord[]): void {
-    if (records.length === 0) return
-    this.#discovery?.send({ type: 'discovery.received', records, nowMs: this.#options.clock.now() })
+    const catalog = this.#catalog
+    const news = records.filter((record) => isNews(catalog, record))
+    if (news.length === 0) return
+    this.#discovery?.send({ type: 'discovery.received', records: news, nowMs: this.#options.clock.now() })
   }
 
   #accept(link: Link): void {

@@ -71,9 +71,18 @@ export function setOwn(catalog: Catalog, record: CatalogRecord): Catalog {
 function isWanted(records: ReadonlyMap<PeerId, CatalogRecord>, { entry }: CatalogRecord, nowMs: number): boolean {
   if (isExpired(entry, nowMs)) return false
   const known = records.get(entry.peer)?.entry
-  if (!known) return records.size < DISCOVERY.entriesMax
+  return known ? isNewerThan(known, entry) : records.size < DISCOVERY.entriesMax
+}
+
+function isNewerThan(known: PeerEntry, entry: PeerEntry): boolean {
   const order = compareVersions(entry, known)
   return order > 0 || (order === 0 && entry.departed && !known.departed)
+}
+
+/** Does this tell the catalog anything it does not hold? */
+export function isNews({ records }: Catalog, { entry }: CatalogRecord): boolean {
+  const known = records.get(entry.peer)?.entry
+  return known === undefined || isNewerThan(known, entry)
 }
 
 function changeBetween(
