@@ -22,9 +22,9 @@ const PROCESSES = 'test/processes/**/*.test.ts'
 
 /**
  * The files of one worker share its modules: to load them anew for each took as long as the tests of many a file. So a test leaves
- * nothing behind; spies are taken back before the next one begins.
+ * nothing behind; spies are taken back before the next one begins. There are as many workers as cores: the runner itself only waits.
  */
-const SHARED = { isolate: false, restoreMocks: true }
+const SHARED = { isolate: false, restoreMocks: true, maxWorkers: '100%' }
 
 /** `fast` is run before each commit; `processes` starts real processes, which wait more than they work, and needs the build. */
 export default defineConfig({
