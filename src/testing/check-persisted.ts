@@ -3,8 +3,14 @@
  * is handed to the wire. Asked of the disk itself, so that it does not matter how the sender kept count.
  */
 import type { PeerId } from '../identity/keys.ts'
-import type { RaftMessage } from '../machines/raft/messages.ts'
+import type { InstallSnapshotResponse, RaftMessage } from '../machines/raft/messages.ts'
 import type { Platter } from './simulated-disk.ts'
+
+/** So many of its chunks; or another came after it with the same sync, and took its place. */
+function holdsChunks(receiving: Platter['receiving'], { index, next }: InstallSnapshotResponse): boolean {
+  if (receiving === null) return false
+  return receiving.snapshot.index !== index || receiving.chunks.length >= next
+}
 
 export function isOnDisk(
   { hardState, base, entries, receiving }: Platter,
@@ -25,7 +31,7 @@ export function isOnDisk(
     case 'AppendEntriesResponse':
       return term > message.term || (term === message.term && base.index + entries.length >= message.matchIndex)
     case 'InstallSnapshotResponse':
-      return term >= message.term && (message.next === 0 || (receiving?.chunks.length ?? 0) >= message.next)
+      return term >= message.term && (message.next === 0 || holdsChunks(receiving, message))
     case 'RequestVote':
       return term > message.term || (term === message.term && votedFor === self)
     case 'RequestVoteResponse':

@@ -21,6 +21,10 @@ it.each([
   ],
   [194, 'a lone voter that ended before its term was on its disk led that term twice: its own vote counted at once'],
   [161, 'a retried command that only a snapshot had seen applied was told the place of its copy'],
+  [
+    367,
+    'a follower was taken for one that tells before its disk has it: the chunk it told of had made room for another snapshot in the same sync',
+  ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })
   expect(violation, trace.join('\n')).toBeNull()
