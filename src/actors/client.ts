@@ -296,12 +296,18 @@ export class Client {
     if (session === null || oldest === undefined) return
     const acknowledged = oldest - 1
     const nowMs = this.#deps.clock.monotonicMs()
-    const offered = gathered.filter(({ sequence }) => this.#waiting.has(sequence))
+    const offered = this.#stillWaiting(gathered)
     for (const waiting of offered) {
       waiting.offers++
       waiting.offeredMs = nowMs
     }
     if (offered.length > 0) this.#deps.propose(together(offered, session, acknowledged))
+  }
+
+  /** Some may have been given up since they were gathered. */
+  #stillWaiting(gathered: readonly Waiting[]): readonly Waiting[] {
+    const isWaiting = ({ sequence }: Waiting) => this.#waiting.has(sequence)
+    return gathered.every(isWaiting) ? gathered : gathered.filter(isWaiting)
   }
 
   /** The group forgot this session: what was offered in it may or may not be applied; what was not goes into a new one. */

@@ -3,7 +3,7 @@
  *
  *   head      { nowMs, sessions }: the time in the log, and how many sessions follow
  *   session   { id, nonce, acknowledged, usedMs, results }, the least recently used first, each followed by its
- *   result    [sequence, { index, outcome }], as many as its session says
+ *   results   [[sequence, { index, outcome }], ...], as many in all as its session says
  *   machine   a chunk as the state machine gave it, to the end
  *
  * All but the last are application values (`encodeValue`). The state machine's chunks come back as they were given, whatever size
@@ -17,8 +17,10 @@ import type { KeptSession, KeptSessions } from '../machines/raft/session.ts'
 import { decodeValue, encodeValue } from '../transport/codec.ts'
 import type { Outcome } from './client.ts'
 
-const FORMAT = 1
+const FORMAT = 2
 const LENGTH_BYTES = 4
+/** Results of one part: a busy client leaves a thousand of them, each of a few bytes. */
+const RESULTS_MAX = 64
 
 /** What became of a command, and where. */
 export interface Placed {
@@ -51,7 +53,7 @@ function* partsOf({ sessions: { nowMs, sessions }, machine }: ReplicaState): Gen
   yield encodeValue({ nowMs, sessions: sessions.length })
   for (const { results, ...session } of sessions) {
     yield encodeValue({ ...session, results: results.length })
-    for (const result of results) yield encodeResult(result)
+    for (let at = 0; at < results.length; at += RESULTS_MAX) yield* encodeResults(results.slice(at, at + RESULTS_MAX))
   }
   yield* machine
 }
@@ -63,12 +65,16 @@ const NO_VALUE: Outcome = {
 }
 
 /** One that is no application value must not take the others with it. */
-function encodeResult([sequence, placed]: Result): Uint8Array {
+function encodeResults(results: readonly Result[]): Uint8Array[] {
   try {
-    return encodeValue([sequence, placed])
+    return [encodeValue(results)]
   } catch {
-    return encodeValue([sequence, { ...placed, outcome: NO_VALUE }])
+    return results.length > 1 ? results.flatMap((one) => encodeResults([one])) : results.map(withoutValue)
   }
+}
+
+function withoutValue([sequence, placed]: Result): Uint8Array {
+  return encodeValue([[sequence, { ...placed, outcome: NO_VALUE }]])
 }
 
 function lengthOf(part: Uint8Array): Uint8Array {
@@ -102,8 +108,12 @@ function valueIn({ value, done }: IteratorResult<Uint8Array, void>): unknown {
 }
 
 function sessionOf(parts: Iterator<Uint8Array, void>): Session {
-  const { results, ...session } = valueIn(parts.next()) as Omit<Session, 'results'> & { readonly results: number }
-  return { ...session, results: Array.from({ length: results }, () => valueIn(parts.next()) as Result) }
+  const { results: count, ...session } = valueIn(parts.next()) as Omit<Session, 'results'> & {
+    readonly results: number
+  }
+  const results: Result[] = []
+  while (results.length < count) results.push(...(valueIn(parts.next()) as readonly Result[]))
+  return { ...session, results }
 }
 
 /** What `chunks` are the snapshot of. */

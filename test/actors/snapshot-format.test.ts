@@ -36,6 +36,12 @@ describe('a snapshot', () => {
     expect(decoded(encodeState(state({ sessions: { nowMs: 99, sessions } }))).sessions).toEqual({ nowMs: 99, sessions })
   })
 
+  it('keeps as many results as a busy client leaves', () => {
+    const results = Array.from({ length: 1_000 }, (_, i) => [i, { ok: true, result: i % 7 }] as const)
+    const sessions = [session(1, results), session(2)]
+    expect(decoded(encodeState(state({ sessions: { nowMs: 0, sessions } }))).sessions.sessions).toEqual(sessions)
+  })
+
   it('takes a result that is no application value for a failure to tell it, and keeps the others', () => {
     const results = [
       [1, { ok: true, result: () => 1 }],
@@ -55,7 +61,7 @@ describe('a snapshot', () => {
     const whole = Buffer.concat(
       encodeState(state({ sessions: { nowMs: 1, sessions: [session(1)] }, machine: machine(9) })),
     )
-    expect(() => decoded([Buffer.concat([Uint8Array.of(2), whole.subarray(1)])])).toThrow(/format 2/)
+    expect(() => decoded([Buffer.concat([Uint8Array.of(3), whole.subarray(1)])])).toThrow(/format 3/)
     for (let length = 0; length < whole.length; length++) {
       const cut = [whole.subarray(0, length)]
       try {
