@@ -254,8 +254,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'tell of a command where its copy stands',
     file: 'actors/replica.ts',
-    find: 'sequence + i, placed.index, placed.outcome',
-    replace: 'sequence + i, index, placed.outcome',
+    find: 'this.#deps.onCommand(session, sequence + i, outcome)',
+    replace: 'this.#deps.onCommand(session, sequence + i, { ...outcome, index })',
   },
   {
     bug: 'restore no snapshot at a restart',
@@ -293,9 +293,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'take another session’s result for one’s own',
     file: 'actors/client.ts',
-    find: '  applied(session: number, sequence: number, index: number, outcome: Outcome): void {\n    if (session !== this.#session) return',
-    replace:
-      '  applied(session: number, sequence: number, index: number, outcome: Outcome): void {\n    if (session < 0) return',
+    find: '  applied(session: number, sequence: number, outcome: Outcome): void {\n    if (session !== this.#session) return',
+    replace: '  applied(session: number, sequence: number, outcome: Outcome): void {\n    if (session < 0) return',
   },
   {
     bug: 'offer a command again under a new number',

@@ -17,10 +17,15 @@ import type { Commands, Proposal } from '../machines/raft/messages.ts'
 import type { Place } from '../transport/cbor-writer.ts'
 import { isBehind, piece } from '../transport/packed.ts'
 
-/** What came of a command, alike on every member. */
+/** What came of a command, alike on every member, and the index where. */
 export type Outcome =
-  | { readonly ok: true; readonly result: unknown }
-  | { readonly ok: false; readonly code: 'CommandFailed' | 'SessionExpired'; readonly detail: string }
+  | { readonly ok: true; readonly index: number; readonly result: unknown }
+  | {
+      readonly ok: false
+      readonly index: number
+      readonly code: 'CommandFailed' | 'SessionExpired'
+      readonly detail: string
+    }
 
 export interface ExecuteOptions {
   readonly signal?: AbortSignal
@@ -148,21 +153,21 @@ export class Client {
     }
   }
 
-  /** Command `sequence` of `session` was applied at `index`. */
-  applied(session: number, sequence: number, index: number, outcome: Outcome): void {
+  /** Command `sequence` of `session` was applied. */
+  applied(session: number, sequence: number, outcome: Outcome): void {
     if (session !== this.#session) return
     const waiting = this.#waiting.get(sequence)
     if (!waiting) return
     this.#answeredOfferMs = Math.max(this.#answeredOfferMs, waiting.offeredMs)
     this.#isAnswered = true
     if (this.#waiting.size === 1) this.#noteAnswers(this.#deps.clock.monotonicMs())
-    if (outcome.ok) this.#settle(waiting, null, index, outcome.result)
+    if (outcome.ok) this.#settle(waiting, null, outcome.index, outcome.result)
     else if (outcome.code === 'SessionExpired') this.#sessionExpired()
     else
       this.#settle(
         waiting,
         new TesseraError(outcome.code, { detail: outcome.detail, command: waiting.command }),
-        index,
+        outcome.index,
         undefined,
       )
   }

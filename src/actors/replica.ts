@@ -14,18 +14,18 @@ import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { Cursor } from '../transport/cbor-cursor.ts'
 import { decodeValue } from '../transport/codec.ts'
 import type { Outcome } from './client.ts'
-import { decodeState, encodeState, type Placed } from './snapshot-format.ts'
+import { decodeState, encodeState } from './snapshot-format.ts'
 
 export interface ReplicaDeps {
   readonly machine: AnyStateMachine
   readonly onSession: (nonce: string, index: number) => void
-  /** `index`: where it took effect, which is before where it stands when it stands there for the second time. */
-  readonly onCommand: (session: number, sequence: number, index: number, outcome: Outcome) => void
+  /** Its index is where it took effect, which is before where it stands when it stands there for the second time. */
+  readonly onCommand: (session: number, sequence: number, outcome: Outcome) => void
 }
 
 export class Replica {
   readonly #deps: ReplicaDeps
-  readonly #sessions = new SessionTable<Placed>()
+  readonly #sessions = new SessionTable<Outcome>()
   #applied = 0
 
   constructor(deps: ReplicaDeps) {
@@ -77,33 +77,33 @@ export class Replica {
       const index = first + i
       const length = cursor.skipBytes(RAFT.commandBytesMax)
       this.#applied = index
-      const placed = this.#once(entry, sequence + i, index, cursor.at - length, cursor.at)
-      this.#deps.onCommand(session, sequence + i, placed.index, placed.outcome)
+      const outcome = this.#once(entry, sequence + i, index, cursor.at - length, cursor.at)
+      this.#deps.onCommand(session, sequence + i, outcome)
     }
   }
 
   /** Thesis §6.3: a command of a session has one outcome at one place, however often it stands in the log. */
-  #once(entry: CommandsEntry, sequence: number, index: number, start: number, end: number): Placed {
+  #once(entry: CommandsEntry, sequence: number, index: number, start: number, end: number): Outcome {
     const decision = this.#sessions.decide(entry.session, sequence, entry.acknowledged)
     if (decision === 'expired') return failed(index, 'SessionExpired', `Session ${entry.session}.`)
     if (decision === 'stale') return failed(index, 'CommandFailed', 'Its answer was acknowledged before.')
     if (decision !== 'apply') return decision.cached
-    const placed = { index, outcome: this.#outcomeOf(entry, index, start, end) }
-    this.#sessions.record(entry.session, sequence, placed)
-    return placed
+    const outcome = this.#outcomeOf(entry, index, start, end)
+    this.#sessions.record(entry.session, sequence, outcome)
+    return outcome
   }
 
   /** Of the command that stands there in the entry. */
   #outcomeOf({ packed, term, timeMs }: CommandsEntry, index: number, start: number, end: number): Outcome {
     try {
       const command = decodeValue(packed, start, end)
-      return { ok: true, result: this.#deps.machine.apply(command, { index, term, timeMs }) }
+      return { ok: true, index, result: this.#deps.machine.apply(command, { index, term, timeMs }) }
     } catch (error) {
-      return { ok: false, code: 'CommandFailed', detail: error instanceof Error ? error.message : String(error) }
+      return failed(index, 'CommandFailed', error instanceof Error ? error.message : String(error))
     }
   }
 }
 
-function failed(index: number, code: 'SessionExpired' | 'CommandFailed', detail: string): Placed {
-  return { index, outcome: { ok: false, code, detail } }
+function failed(index: number, code: 'SessionExpired' | 'CommandFailed', detail: string): Outcome {
+  return { ok: false, index, code, detail }
 }

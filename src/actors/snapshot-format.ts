@@ -3,7 +3,7 @@
  *
  *   head      { nowMs, sessions }: the time in the log, and how many sessions follow
  *   session   { id, nonce, acknowledged, usedMs, results }, the least recently used first, each followed by its
- *   results   [[sequence, { index, outcome }], ...], as many in all as its session says
+ *   results   [[sequence, outcome], ...], as many in all as its session says
  *   machine   a chunk as the state machine gave it, to the end
  *
  * All but the last are application values (`encodeValue`). The state machine's chunks come back as they were given, whatever size
@@ -22,18 +22,12 @@ const LENGTH_BYTES = 4
 /** Results of one part: a busy client leaves a thousand of them, each of a few bytes. */
 const RESULTS_MAX = 64
 
-/** What became of a command, and where. */
-export interface Placed {
-  readonly index: number
-  readonly outcome: Outcome
-}
-
-type Session = KeptSession<Placed>
+type Session = KeptSession<Outcome>
 type Result = Session['results'][number]
 
 /** What a replica is made of, but for its place in the log. */
 export interface ReplicaState {
-  readonly sessions: KeptSessions<Placed>
+  readonly sessions: KeptSessions<Outcome>
   readonly machine: Iterable<Uint8Array>
 }
 
@@ -58,11 +52,11 @@ function* partsOf({ sessions: { nowMs, sessions }, machine }: ReplicaState): Gen
   yield* machine
 }
 
-const NO_VALUE: Outcome = {
+const NO_VALUE = {
   ok: false,
   code: 'CommandFailed',
   detail: 'It was applied, but its result is no value that can be encoded, and did not survive a snapshot.',
-}
+} as const
 
 /** One that is no application value must not take the others with it. */
 function encodeResults(results: readonly Result[]): Uint8Array[] {
@@ -73,8 +67,8 @@ function encodeResults(results: readonly Result[]): Uint8Array[] {
   }
 }
 
-function withoutValue([sequence, placed]: Result): Uint8Array {
-  return encodeValue([[sequence, { ...placed, outcome: NO_VALUE }]])
+function withoutValue([sequence, { index }]: Result): Uint8Array {
+  return encodeValue([[sequence, { ...NO_VALUE, index }]])
 }
 
 function lengthOf(part: Uint8Array): Uint8Array {

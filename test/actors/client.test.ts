@@ -31,7 +31,7 @@ function setUp() {
     submit(['first'])
     await clock.advance(0)
     client.sessionOpened('nonce-1', 7)
-    client.applied(7, 1, 8, { ok: true, result: null })
+    client.applied(7, 1, { ok: true, index: 8, result: null })
     offers.length = 0
     settled.length = 0
   }
@@ -44,7 +44,7 @@ function setUp() {
 
 const sequencesOf = ({ sequence, count }: Commands) => Array.from({ length: count }, (_, i) => sequence + i)
 
-const ok = (result: unknown) => ({ ok: true, result }) as const
+const ok = (result: unknown, index: number) => ({ ok: true, index, result }) as const
 
 describe('session', () => {
   it('is opened before the first command is offered, and names every command after', async () => {
@@ -90,7 +90,7 @@ describe('session', () => {
     await opened()
     submit(['a', 'b'])
     await clock.advance(0)
-    client.applied(7, 2, 9, { ok: false, code: 'SessionExpired', detail: '' })
+    client.applied(7, 2, { ok: false, index: 9, code: 'SessionExpired', detail: '' })
     expect(settled.map(({ code, command }) => [code, command])).toEqual([
       ['SessionExpired', 'a'],
       ['SessionExpired', 'b'],
@@ -116,8 +116,8 @@ describe('offering', () => {
     await opened()
     submit(['a', 'b', 'c'])
     await clock.advance(0)
-    client.applied(7, 2, 9, ok(1))
-    client.applied(7, 4, 11, ok(3))
+    client.applied(7, 2, ok(1, 9))
+    client.applied(7, 4, ok(3, 11))
     submit(['d'])
     await clock.advance(0)
     expect(offers.at(-1)).toMatchObject([{ sequence: 5, acknowledged: 2 }])
@@ -128,7 +128,7 @@ describe('offering', () => {
     await opened()
     submit(['a', 'b'])
     await clock.advance(0)
-    client.applied(7, 2, 9, ok(1))
+    client.applied(7, 2, ok(1, 9))
     client.leaderChanged()
     expect(sequences()).toEqual([[2, 3], [3]])
   })
@@ -153,7 +153,7 @@ describe('a command that was lost on the way', () => {
     for (let sequence = 3; sequence < 7; sequence++) {
       submit(['answered'])
       await clock.advance(400)
-      client.applied(7, sequence, sequence + 10, ok(null))
+      client.applied(7, sequence, ok(null, sequence + 10))
     }
     expect(
       sequences()
@@ -165,7 +165,7 @@ describe('a command that was lost on the way', () => {
         .flat()
         .filter((sequence) => sequence === 4),
     ).toHaveLength(1)
-    client.applied(7, 2, 30, ok('found'))
+    client.applied(7, 2, ok('found', 30))
     expect(settled.at(-1)).toMatchObject({ code: null, result: 'found' })
   })
 })
@@ -176,8 +176,8 @@ describe('settling', () => {
     await opened()
     submit(['a', 'b'])
     await clock.advance(0)
-    client.applied(7, 3, 9, ok('of b'))
-    client.applied(7, 2, 10, ok('of a'))
+    client.applied(7, 3, ok('of b', 9))
+    client.applied(7, 2, ok('of a', 10))
     expect(settled).toEqual([
       { i: 1, code: null, index: 9, result: 'of b', command: undefined },
       { i: 0, code: null, index: 10, result: 'of a', command: undefined },
@@ -189,7 +189,7 @@ describe('settling', () => {
     await opened()
     submit(['a'])
     await clock.advance(0)
-    client.applied(6, 2, 9, ok('stolen'))
+    client.applied(6, 2, ok('stolen', 9))
     expect(settled).toEqual([])
   })
 
@@ -198,8 +198,8 @@ describe('settling', () => {
     await opened()
     submit(['a'])
     await clock.advance(0)
-    client.applied(7, 2, 9, ok(1))
-    client.applied(7, 2, 12, ok(1))
+    client.applied(7, 2, ok(1, 9))
+    client.applied(7, 2, ok(1, 12))
     expect(settled).toHaveLength(1)
   })
 
@@ -208,7 +208,7 @@ describe('settling', () => {
     await opened()
     submit(['a'])
     await clock.advance(0)
-    client.applied(7, 2, 9, { ok: false, code: 'CommandFailed', detail: 'out of range' })
+    client.applied(7, 2, { ok: false, index: 9, code: 'CommandFailed', detail: 'out of range' })
     expect(settled[0]).toMatchObject({ code: 'CommandFailed', command: 'a' })
   })
 
@@ -240,7 +240,7 @@ describe('giving up', () => {
     const controller = new AbortController()
     submit(['a', 'b'], { signal: controller.signal })
     await clock.advance(0)
-    client.applied(7, 2, 9, ok(1))
+    client.applied(7, 2, ok(1, 9))
     controller.abort()
     expect(settled.map(({ i, code }) => [i, code])).toEqual([
       [0, null],

@@ -9,8 +9,9 @@ const machine = (...sizes: number[]) => sizes.map((bytes, salt) => Buffer.alloc(
 const state = (changes: Partial<ReplicaState> = {}): ReplicaState => {
   return { sessions: { nowMs: 5, sessions: [] }, machine: [], ...changes }
 }
-const session = (id: number, results: readonly (readonly [number, Outcome])[] = []) => {
-  const placed = results.map(([sequence, outcome]) => [sequence, { index: 100 + sequence, outcome }] as const)
+type Told = { readonly ok: true; readonly result: unknown }
+const session = (id: number, results: readonly (readonly [number, Told])[] = []) => {
+  const placed = results.map(([sequence, told]): [number, Outcome] => [sequence, { index: 100 + sequence, ...told }])
   return { id, nonce: `nonce ${id}`, acknowledged: 3, usedMs: 17, results: placed }
 }
 const decoded = (chunks: readonly Uint8Array[]) => {
@@ -51,9 +52,9 @@ describe('a snapshot', () => {
     const [kept] = decoded(encodeState(state({ sessions: { nowMs: 0, sessions: [session(1, results)] } }))).sessions
       .sessions
     expect(kept?.results).toMatchObject([
-      [1, { index: 101, outcome: { ok: false, code: 'CommandFailed' } }],
-      [2, { index: 102, outcome: { ok: false, code: 'CommandFailed' } }],
-      [3, { index: 103, outcome: { ok: true, result: 7 } }],
+      [1, { index: 101, ok: false, code: 'CommandFailed' }],
+      [2, { index: 102, ok: false, code: 'CommandFailed' }],
+      [3, { index: 103, ok: true, result: 7 }],
     ])
   })
 

@@ -20,6 +20,9 @@ export class BySequence<T> {
   /** By the number of the page. */
   readonly #pages = new Map<number, Page<T>>()
   #size = 0
+  /** The page that was asked for last, as the next question is likely about it; null where it is not there. */
+  #recent: Page<T> | null = null
+  #recentNumber = -1
 
   get size(): number {
     return this.#size
@@ -47,8 +50,8 @@ export class BySequence<T> {
   /** Whether it was there. */
   delete(sequence: number): boolean {
     const number = Math.floor(sequence / PAGE)
-    const page = this.#pages.get(number)
-    return page !== undefined && this.#clear(number, page, sequence % PAGE)
+    const page = this.#page(number)
+    return page !== null && this.#clear(number, page, sequence % PAGE)
   }
 
   /** Forgets all up to `sequence`, in time for what is there, however far that is. */
@@ -75,23 +78,34 @@ export class BySequence<T> {
   }
 
   #at(sequence: number): T | typeof NOTHING {
-    const page = this.#pages.get(Math.floor(sequence / PAGE))
-    return page === undefined ? NOTHING : page.places[sequence % PAGE]!
+    const page = this.#page(Math.floor(sequence / PAGE))
+    return page === null ? NOTHING : page.places[sequence % PAGE]!
+  }
+
+  #page(number: number): Page<T> | null {
+    if (number !== this.#recentNumber) {
+      this.#recent = this.#pages.get(number) ?? null
+      this.#recentNumber = number
+    }
+    return this.#recent
   }
 
   #clear(number: number, page: Page<T>, place: number): boolean {
     if (page.places[place] === NOTHING) return false
     page.places[place] = NOTHING
     this.#size--
-    if (--page.used === 0) this.#pages.delete(number)
+    if (--page.used > 0) return true
+    this.#pages.delete(number)
+    this.#recentNumber = -1
     return true
   }
 
   #pageOf(number: number): Page<T> {
-    const known = this.#pages.get(number)
+    const known = this.#page(number)
     if (known) return known
     const page: Page<T> = { places: new Array<T | typeof NOTHING>(PAGE).fill(NOTHING), used: 0 }
     this.#pages.set(number, page)
+    this.#recentNumber = -1
     return page
   }
 }
