@@ -2,9 +2,10 @@
  * The heartbeat of a steady link: ticks, pings and their answers, past the bond's chart. The chart hears only of what changes: that the
  * peer fell silent, that it was heard again, that it is lost.
  *
- * Lifecycle: beating -> stopped. The ticks are timers of this end alone, so a peer that does not read stops none of them.
+ * Lifecycle: beating -> stopped. The ticks are this process's own, so a peer that does not read stops none of them.
  */
 import type { Clock } from '../clock.ts'
+import { BOND } from '../limits.ts'
 import type { LivenessReport } from '../machines/bond/events.ts'
 import {
   heardAt,
@@ -17,6 +18,10 @@ import {
   tick,
 } from '../machines/bond/heartbeat.ts'
 import type { RandomState } from '../machines/random.ts'
+import { SLOT_MS, type Ticking, wheelOf } from '../timing-wheel.ts'
+
+/** The wheel calls up to a slot early, and no tick is shorter than interval less jitter. */
+const TICK_MIN_MS = BOND.livenessIntervalMs - BOND.livenessJitterMs + SLOT_MS
 
 /** What a heartbeat needs of its link. */
 export interface Beating {
@@ -24,12 +29,12 @@ export interface Beating {
   tell(report: LivenessReport): void
 }
 
-export class Heartbeat {
+export class Heartbeat implements Ticking {
   readonly #clock: Clock
   readonly #link: Beating
   #random: RandomState
   #liveness: Liveness
-  #timer: unknown = null
+  #slot = 0
   rtt: Rtt | null = null
 
   /** The first ping measures the round-trip time of a bond that may never fall silent. */
@@ -58,16 +63,17 @@ export class Heartbeat {
   }
 
   stop(): void {
-    this.#clock.clearTimeout(this.#timer)
+    wheelOf(this.#clock).remove(this, this.#slot)
   }
 
   #arm(): void {
     const [tickMs, random] = nextTick(this.#random)
     this.#random = random
-    this.#timer = this.#clock.setTimeout(this.#tick, tickMs)
+    this.#slot = wheelOf(this.#clock).add(this, this.#clock.monotonicMs() + Math.max(tickMs, TICK_MIN_MS))
   }
 
-  readonly #tick = (): void => {
+  /** From the wheel. */
+  tick(): void {
     const before = this.#liveness
     const nowMs = this.#clock.monotonicMs()
     const now = tick(before, nowMs)
