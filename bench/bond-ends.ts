@@ -134,7 +134,13 @@ function hubMachine(bond: typeof bondMachine) {
         }),
       },
       'bond.claim': { actions: sendTo(({ event }) => event.bond, { type: 'bond.granted' }) },
-      'bond.steady': { actions: ({ event }) => waiting.get(event.bond)?.steady() },
+      'bond.steady': {
+        actions: ({ event }) => {
+          waiting.get(event.bond)?.steady()
+          // What is measured is what a bond holds, not what its bench does.
+          waiting.delete(event.bond)
+        },
+      },
       'bond.ended': {
         actions: enqueueActions(({ enqueue, event }) => {
           waiting.get(event.bond)?.ended(event.reason)

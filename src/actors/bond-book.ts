@@ -47,7 +47,7 @@ export class BondBook {
     if (!standing || !entry) return
     const handle = new Bond({
       id,
-      ...standing,
+      standing,
       peer: this.#atomOf(entry),
       state: () => actorOf(bond)?.getSnapshot().value,
       requestClose: (reason) => actorOf(bond)?.send({ type: 'bond.close', reason }),

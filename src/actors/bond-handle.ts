@@ -6,7 +6,8 @@ import { createAtom, type ReadonlyAtom } from '@xstate/store'
 import { type CloseReason, TesseraError } from '../errors.ts'
 import type { BondId } from '../identity/digest.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
-import type { Lane, Link } from '../transport/transport.ts'
+import type { Lane } from '../transport/transport.ts'
+import type { StandingLink } from './bond.ts'
 import type { WaitOptions } from './when.ts'
 
 /** Smoothed round-trip time and its variation, in milliseconds (RFC 6298 §2). */
@@ -17,11 +18,10 @@ export interface RoundTrip {
 
 export interface BondHandleDeps {
   readonly id: BondId
-  readonly link: Link
+  readonly standing: StandingLink
   readonly peer: ReadonlyAtom<PeerEntry>
   /** The chart's state now, as XState prints it. */
   readonly state: () => unknown
-  readonly rtt: () => RoundTrip | null
   readonly requestClose: (reason: CloseReason) => void
 }
 
@@ -46,7 +46,7 @@ export class Bond {
 
   /** Null until a first `Pong`. */
   get rtt(): RoundTrip | null {
-    return this.#deps.rtt()
+    return this.#deps.standing.rtt
   }
 
   get isTerminated(): boolean {
@@ -81,7 +81,7 @@ export class Bond {
 
   /** For the group: an encoded message to this peer; false where it was not queued. */
   send(bytes: Uint8Array, lane: Lane): boolean {
-    return this.#deps.link.send(bytes, lane)
+    return this.#deps.standing.link?.send(bytes, lane) ?? false
   }
 
   /** For the group: the bond is down. */

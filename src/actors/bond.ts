@@ -53,9 +53,10 @@ export interface BondDeps {
 
 /** The link of a bond, and how far away its peer is. */
 export interface StandingLink {
-  readonly link: Link
+  /** Null once it is down. */
+  readonly link: Link | null
   /** Null until a ping was answered. */
-  readonly rtt: () => Rtt | null
+  readonly rtt: Rtt | null
 }
 
 export function linkLogic(deps: BondDeps) {
@@ -67,11 +68,12 @@ export function linkLogic(deps: BondDeps) {
   })
 }
 
-class BondLink implements Beating {
+class BondLink implements Beating, StandingLink {
   readonly #deps: BondDeps
   readonly #input: LinkInput
   readonly tell: (report: LinkReport) => void
-  readonly #dialling = new AbortController()
+  /** Null where nothing is dialled any more. */
+  #dialling: AbortController | null = null
   #link: Link | null = null
   #bondId: BondId | null = null
   #steady = false
@@ -84,10 +86,19 @@ class BondLink implements Beating {
     this.tell = tell
   }
 
+  get link(): Link | null {
+    return this.#link
+  }
+
+  get rtt(): Rtt | null {
+    return this.#heartbeat?.rtt ?? null
+  }
+
   open(): void {
     const { role, linkNumber } = this.#input
     if (role === 'dialler') {
-      void this.#dial()
+      this.#dialling = new AbortController()
+      void this.#dial(this.#dialling.signal)
       return
     }
     const link = linkNumber === null ? undefined : this.#deps.accepted(linkNumber)
@@ -121,30 +132,30 @@ class BondLink implements Beating {
 
   /** The chart has ended or was stopped: whatever still stands goes down. */
   abandon(): void {
-    this.#dialling.abort()
     this.#close('Cancelled')
   }
 
-  async #dial(): Promise<void> {
+  async #dial(signal: AbortSignal): Promise<void> {
     const { peer, addresses, group } = this.#input
     for (const address of addresses) {
       try {
-        const options = { protocol: 'tessera.groups.1', topic: group, peer, signal: this.#dialling.signal } as const
+        const options = { protocol: 'tessera.groups.1', topic: group, peer, signal } as const
         const link = await this.#deps.endpoint.dial(address, options)
-        if (this.#closing || this.#dialling.signal.aborted) return void link.close('Cancelled')
+        if (signal.aborted) return void link.close('Cancelled')
         return this.#use(link)
       } catch {
         // The next address may do; the chart hears only that none did.
-        if (this.#dialling.signal.aborted) return
+        if (signal.aborted) return
       }
     }
     this.tell({ type: 'link.failed' })
   }
 
   #use(link: Link): void {
+    this.#dialling = null
     this.#link = link
     this.#bondId = digest(link.sharedRandom('tessera.bond.id')) as BondId
-    this.#deps.attach(this.#bondId, { link, rtt: () => this.#heartbeat?.rtt ?? null })
+    this.#deps.attach(this.#bondId, this)
     link.onClose((reason, byPeer) => {
       if (this.#bondId) this.#deps.attach(this.#bondId, null)
       this.#link = null
@@ -158,7 +169,7 @@ class BondLink implements Beating {
   #close(reason: CloseReason): void {
     if (this.#closing) return
     this.#closing = true
-    this.#dialling.abort()
+    this.#dialling?.abort()
     this.#heartbeat?.stop()
     void this.#link?.close(reason)
   }

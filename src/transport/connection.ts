@@ -9,39 +9,42 @@ import type { Clock } from '../clock.ts'
 import { CLOSE_CODES, type CloseReason, TesseraError } from '../errors.ts'
 import { WIRE } from '../limits.ts'
 import { Channel } from './channel.ts'
+import { Down } from './down.ts'
 import type { Handshake } from './handshake.ts'
 import { ChannelLink } from './link.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
 export interface ConnectionDeps {
   readonly clock: Clock
+  /** The wire is gone; called once, last. */
+  readonly onDown: (connection: Connection) => void
+  /** At `link.trust()`, and when the wire is gone: gives back the slot that an unproven peer holds. */
+  readonly release: () => void
+}
+
+/** Who waits for the link; one of the two is called, once. */
+export interface Opening {
   readonly onOpen: (link: ChannelLink) => void
   /** Before there was a link. */
   readonly onFailed: (error: TesseraError) => void
-  /** At `link.trust()`. */
-  readonly onTrusted: () => void
-  /** The wire is gone; called once, last. */
-  readonly onDown: () => void
 }
 
 export class Connection implements WireEvents {
   readonly #deps: ConnectionDeps
-  readonly #down: Promise<void>
+  readonly #down = new Down()
   /** Null once it is over: its keys are of no more use. */
   #handshake: Handshake | null
-  #resolveDown: () => void = () => {}
+  /** Null once it has been told. */
+  #opening: Opening | null
   #wire: Wire | null = null
   #link: ChannelLink | null = null
   #failed = false
-  #isDown = false
   #timer: unknown
 
-  constructor(handshake: Handshake, deps: ConnectionDeps) {
+  constructor(handshake: Handshake, deps: ConnectionDeps, opening: Opening) {
     this.#handshake = handshake
     this.#deps = deps
-    this.#down = new Promise((resolve) => {
-      this.#resolveDown = resolve
-    })
+    this.#opening = opening
     this.#timer = deps.clock.setTimeout(() => this.#timedOut('connect'), WIRE.dialTimeoutMs)
   }
 
@@ -54,7 +57,7 @@ export class Connection implements WireEvents {
   close(reason: CloseReason): Promise<void> {
     if (this.#link) return this.#link.close(reason)
     this.fail(new TesseraError('DialFailed', { detail: 'This endpoint was closed.' }), reason)
-    return this.#down
+    return this.#down.reached()
   }
 
   /** Gives up before there is a link; afterwards it does nothing. */
@@ -63,11 +66,13 @@ export class Connection implements WireEvents {
     this.#failed = true
     this.#handshake = null
     this.#deps.clock.clearTimeout(this.#timer)
-    if (!this.#isDown) {
+    if (!this.#down.isReached) {
       this.#timer = this.#deps.clock.setTimeout(() => this.#wire?.cut(), WIRE.closeTimeoutMs)
       this.#wire?.close(CLOSE_CODES[reason])
     }
-    this.#deps.onFailed(error)
+    const opening = this.#opening
+    this.#opening = null
+    opening?.onFailed(error)
   }
 
   opened(): void {
@@ -99,16 +104,16 @@ export class Connection implements WireEvents {
   }
 
   closed(): void {
-    if (this.#isDown) return
-    this.#isDown = true
+    if (this.#down.isReached) return
+    this.#down.reach()
     this.fail(
       new TesseraError('DialFailed', { detail: 'The connection ended before its handshake did.' }),
       'UnexpectedClose',
     )
     this.#deps.clock.clearTimeout(this.#timer)
     this.#link?.wireClosed()
-    this.#resolveDown()
-    this.#deps.onDown()
+    this.#deps.release()
+    this.#deps.onDown(this)
   }
 
   #timedOut(what: string): void {
@@ -116,23 +121,25 @@ export class Connection implements WireEvents {
   }
 
   #shake(packet: Uint8Array): void {
-    const { clock, onOpen, onTrusted } = this.#deps
-    const [wire, handshake] = [this.#wire, this.#handshake]
-    if (!wire || !handshake) return
+    const { clock, release } = this.#deps
+    const [wire, handshake, opening] = [this.#wire, this.#handshake, this.#opening]
+    if (!wire || !handshake || !opening) return
     try {
       const { packet: answer, session } = handshake.receive(packet)
       if (answer) wire.send(answer)
       if (!session) return
       clock.clearTimeout(this.#timer)
+      this.#timer = null
       const channel = new Channel(session)
       const { protocol, role } = handshake
-      this.#link = new ChannelLink({ wire, channel, clock, protocol, role, onTrusted })
+      this.#link = new ChannelLink({ wire, channel, clock, protocol, role, onTrusted: release })
       this.#handshake = null
+      this.#opening = null
     } catch (error) {
       this.#handshakeFailed(error)
       return
     }
-    onOpen(this.#link)
+    opening.onOpen(this.#link)
   }
 
   #handshakeFailed(error: unknown): void {

@@ -5,7 +5,7 @@
 import { type CloseReason, TesseraError } from '../errors.ts'
 import type { PeerId } from '../identity/keys.ts'
 import { WIRE } from '../limits.ts'
-import { Connection } from './connection.ts'
+import { Connection, type Opening } from './connection.ts'
 import type { Handshake, HandshakeSettings } from './handshake.ts'
 import type { DialOptions, Link, Protocol, TransportDeps } from './transport.ts'
 import type { Wire } from './wire.ts'
@@ -29,6 +29,9 @@ class UnprovenSlots {
   }
 }
 
+/** Who dials chose the peer, and gives it no slot. */
+const NO_SLOT = (): void => {}
+
 export class Connections {
   readonly slots = new UnprovenSlots()
   readonly #deps: TransportDeps
@@ -51,7 +54,7 @@ export class Connections {
       const onAbort = (): void => connection.fail(aborted(signal), 'Cancelled')
       const settled = (): void => signal?.removeEventListener('abort', onAbort)
       const settings = this.#settings('dialler', options.protocol, options.topic ?? null, options.peer ?? null)
-      const connection = this.#track(shake(settings), {
+      const connection = this.#track(shake(settings), NO_SLOT, {
         onOpen: (link) => {
           settled()
           resolve(link)
@@ -60,7 +63,6 @@ export class Connections {
           settled()
           reject(error)
         },
-        release: () => {},
       })
       signal?.addEventListener('abort', onAbort)
       this.#connect(connection, connect)
@@ -76,7 +78,7 @@ export class Connections {
     accept: (link: Link) => void,
   ): void {
     const handshake = shake(this.#settings('acceptor', protocol, null, null))
-    const connection = this.#track(handshake, { onOpen: accept, onFailed: () => {}, release })
+    const connection = this.#track(handshake, release, { onOpen: accept, onFailed: () => {} })
     this.#connect(connection, connect)
     connection.opened()
   }
@@ -96,23 +98,14 @@ export class Connections {
     return { role, protocol, identity: this.#deps.identity, topic, expected }
   }
 
-  #track(
-    handshake: Handshake,
-    deps: { onOpen: (link: Link) => void; onFailed: (error: TesseraError) => void; release: () => void },
-  ): Connection {
-    const { onOpen, onFailed, release } = deps
-    const connection: Connection = new Connection(handshake, {
-      clock: this.#deps.clock,
-      onOpen,
-      onFailed,
-      onTrusted: release,
-      onDown: () => {
-        this.#all.delete(connection)
-        release()
-      },
-    })
+  #track(handshake: Handshake, release: () => void, opening: Opening): Connection {
+    const connection = new Connection(handshake, { clock: this.#deps.clock, onDown: this.#ended, release }, opening)
     this.#all.add(connection)
     return connection
+  }
+
+  readonly #ended = (connection: Connection): void => {
+    this.#all.delete(connection)
   }
 
   #connect(connection: Connection, connect: Connect): void {

@@ -11,6 +11,7 @@ import type { Digest } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
 import { WIRE } from '../limits.ts'
 import type { Channel } from './channel.ts'
+import { Down } from './down.ts'
 import type { Lane, Link, Protocol } from './transport.ts'
 import type { Wire } from './wire.ts'
 
@@ -31,8 +32,7 @@ export interface LinkDeps {
 
 export class ChannelLink implements Link {
   readonly #deps: LinkDeps
-  readonly #down: Promise<void>
-  #resolveDown: () => void = () => {}
+  readonly #down = new Down()
   #trusted = false
   #flushWaits = false
   #turnWaits = false
@@ -43,13 +43,9 @@ export class ChannelLink implements Link {
   #end: { readonly reason: CloseReason; readonly byPeer: boolean } | null = null
   #told = false
   #cutTimer: unknown = null
-  #isDown = false
 
   constructor(deps: LinkDeps) {
     this.#deps = deps
-    this.#down = new Promise((resolve) => {
-      this.#resolveDown = resolve
-    })
   }
 
   get protocol(): Protocol {
@@ -111,7 +107,7 @@ export class ChannelLink implements Link {
       this.#deps.channel.pushClose(reason)
       this.#flush()
     }
-    return this.#down
+    return this.#down.reached()
   }
 
   /** From the wire. */
@@ -143,11 +139,10 @@ export class ChannelLink implements Link {
 
   /** From the wire, last. */
   wireClosed(): void {
-    this.#isDown = true
+    this.#down.reach()
     if (!this.#end) this.#ended('UnexpectedClose', true)
     this.#deps.clock.clearTimeout(this.#cutTimer)
     this.#deps.channel.discard()
-    this.#resolveDown()
   }
 
   #fits({ length }: Uint8Array): boolean {
@@ -173,7 +168,7 @@ export class ChannelLink implements Link {
     const { clock, wire } = this.#deps
     this.#end = { reason, byPeer }
     this.#turnSoon()
-    this.#cutTimer = this.#isDown ? null : clock.setTimeout(() => wire.cut(), WIRE.closeTimeoutMs)
+    this.#cutTimer = this.#down.isReached ? null : clock.setTimeout(() => wire.cut(), WIRE.closeTimeoutMs)
   }
 
   #flushTurn(): void {
@@ -183,7 +178,7 @@ export class ChannelLink implements Link {
 
   /** Seals and sends what has room; the rest stays in its lanes until the wire has drained. */
   #flush(): void {
-    if (this.#isDown) return
+    if (this.#down.isReached) return
     const { wire, channel } = this.#deps
     wire.cork()
     while (wire.bufferedBytes < WIRE.socketBytesMax) {

@@ -26,24 +26,27 @@ export const TAG_BYTES = 16
 const DH_BYTES = 32
 const HASH_BYTES = 32
 const EMPTY = new Uint8Array(0)
+/** RFC 5869 §2.3: the number of the block. */
+const FIRST_BLOCK = Uint8Array.of(1)
 
 function unauthentic(detail: string, cause?: unknown): TesseraError {
   return new TesseraError('CryptoFailed', { detail, cause })
 }
 
+/** Noise §12.3: four zero bytes, then the counter, little-endian. Written anew for each message, and of use only until that is sealed. */
+const nonce = new Uint8Array(12)
+
 /** Noise §5.1. The counter is two 32-bit halves: one frame a nanosecond would need 584 years to reach the end. */
 export class CipherState {
   readonly #aead: Aead
-  /** Noise §12.3: four zero bytes, then the counter, little-endian. */
-  readonly #nonce = new Uint8Array(12)
   #low: number
   #high: number
 
-  /** `nonce`: where the counter starts; other than 0 only for tests. */
-  constructor(key: Uint8Array, nonce = 0n) {
+  /** `start`: where the counter starts; other than 0 only for tests. */
+  constructor(key: Uint8Array, start = 0n) {
     this.#aead = crypto.aead(key)
-    this.#low = Number(nonce & 0xffff_ffffn)
-    this.#high = Number(nonce >> 32n)
+    this.#low = Number(start & 0xffff_ffffn)
+    this.#high = Number(start >> 32n)
   }
 
   encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array {
@@ -65,7 +68,6 @@ export class CipherState {
   #currentNonce(): Uint8Array {
     if (this.#low === 0xffff_ffff && this.#high === 0xffff_ffff)
       throw unauthentic('The nonces of this key are used up.')
-    const nonce = this.#nonce
     writeUint32LE(nonce, 4, this.#low)
     writeUint32LE(nonce, 8, this.#high)
     return nonce
@@ -147,11 +149,13 @@ class SymmetricState {
     const [first, second, exporter] = hkdf(this.#chainingKey, EMPTY, 3) as [Uint8Array, Uint8Array, Uint8Array]
     const [sending, receiving] = initiator ? [first, second] : [second, first]
     const handshakeHash = this.#hash
+    // One key is kept instead of two: what HKDF extracts from them (RFC 5869 §2.2); one block of what it expands to is 32 bytes (§2.3).
+    const extracted = crypto.hmacSha256(handshakeHash, exporter)
     return {
       sending: new CipherState(sending),
       receiving: new CipherState(receiving),
       handshakeHash,
-      exported: (label) => crypto.hkdfSha256(handshakeHash, exporter, label, 32),
+      exported: (label) => crypto.hmacSha256(extracted, label, FIRST_BLOCK),
     }
   }
 }

@@ -126,7 +126,8 @@ export const bondSetup = setup({
       const leftMs = Math.max(0, verdict.expires - verdict.nowMs)
       enqueue.assign({ expires: verdict.expires })
       enqueue(cancel('ticketExpired'))
-      enqueue.raise({ type: 'bond.ticketExpired' }, { id: 'ticketExpired', delay: Math.min(leftMs, TIMER_MAX_MS) })
+      if (leftMs < Number.POSITIVE_INFINITY)
+        enqueue.raise({ type: 'bond.ticketExpired' }, { id: 'ticketExpired', delay: Math.min(leftMs, TIMER_MAX_MS) })
     }),
     keepOutcome: assign((_, { outcome }: { outcome: Outcome }) => ({ outcome })),
     hangUp: enqueueActions(({ enqueue, context: { linked, reason } }) => {
