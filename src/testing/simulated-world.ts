@@ -12,6 +12,7 @@ import type { AppliedChecker } from './check-applied.ts'
 import { BondsChecker } from './check-bonds.ts'
 import { isOnDisk } from './check-persisted.ts'
 import type { RaftChecker } from './check-raft.ts'
+import type { Loss } from './faults/fault.ts'
 import type { Plan } from './plan.ts'
 import { registerMachine } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
@@ -55,8 +56,8 @@ export class SimulatedWorld {
   readonly network: MemoryNetwork
   /** Of each delivery; faults change it in place. */
   readonly delayMs = { min: 0, max: 5 }
-  /** Of the messages to other members, what links refuse as if they were full; changed in place too. */
-  readonly lost = { share: 0 }
+  /** Changed in place too. */
+  readonly lost: Loss = { share: 0, fromBytes: 0 }
   /** Who said goodbye without hindrance: nobody may bring these back. */
   readonly departed = new Set<SimulatedProcess>()
   /** All there ever were. */
@@ -235,7 +236,7 @@ export class SimulatedWorld {
       (to, message, link) => {
         if (process.running && process.life === life) this.#leaving(process, to, message, link)
       },
-      () => this.lost.share > 0 && this.#deps.chance.flip(this.lost.share),
+      (bytes) => this.lost.share > 0 && bytes >= this.lost.fromBytes && this.#deps.chance.flip(this.lost.share),
     )
   }
 
