@@ -5,7 +5,7 @@ import { FAULTS } from './faults/all.ts'
 import { crashAtWrite } from './faults/disk.ts'
 import type { Fault } from './faults/fault.ts'
 import { guests } from './faults/membership.ts'
-import { isolateLeader, NETWORK_FAULTS } from './faults/network.ts'
+import { isolateLeader } from './faults/network.ts'
 import { SKEW_MAX_MS } from './process-clock.ts'
 
 export interface Plan {
@@ -59,8 +59,8 @@ const BURSTS = [
   { min: 20, max: 80 },
 ]
 /** Entries between two snapshots. */
-const SNAPSHOTS_EACH = [5, 10, 20, 60, COMPACTION.entriesMax]
-const TRAILING = [0, 0, 2, 10]
+const SNAPSHOTS_EACH = [5, 5, 10, 20, 60, COMPACTION.entriesMax]
+const TRAILING = [0, 0, 0, 2, 10]
 /** Two or three chunks. */
 const BALLASTS = [0, 0, 0, 0, 300_000, 600_000]
 /** Log bytes after which a snapshot is due however large the last one was: some hundred commands. */
@@ -99,12 +99,12 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
     syncMs: chance.oneOf(SYNCS_MS),
     formsAmongFaults,
     startsParted,
-    skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS]),
+    skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS, SKEW_MAX_MS]),
     founders,
     voters: chance.flip(0.7) ? founders : Math.floor(founders / 2) + 1,
     compaction: compactionOf(chance, ballastBytes),
     ballastBytes,
-    faults: faults ? faults.map(faultNamed) : faultsOf(chance, startsParted ? 2 : 8, founders),
+    faults: faults ? faults.map(faultNamed) : faultsOf(chance, startsParted ? 2 : 8),
     storms,
     disturbedMs: (haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1)) / storms,
     pauseMs: chance.oneOf(PAUSES_MS),
@@ -113,16 +113,12 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
   }
 }
 
-/** What the protocol is made for: in many runs. */
+/** What the protocol is there for: in many runs. */
 const OFTEN = [guests, isolateLeader, crashAtWrite]
-/** What can happen to a machine that is and stays alone. */
-const ALONE = FAULTS.filter((fault) => fault !== guests && !NETWORK_FAULTS.includes(fault))
 
-function faultsOf(chance: Chance, max: number, founders: number): readonly Fault[] {
-  const possible = founders === 1 && chance.flip(0.5) ? ALONE : FAULTS
-  const some = chance.shuffled(possible).slice(0, chance.within({ min: 1, max }))
-  const often = OFTEN.filter((fault) => possible.includes(fault) && chance.flip(0.3))
-  return [...new Set([...some, ...often])]
+function faultsOf(chance: Chance, max: number): readonly Fault[] {
+  const some = chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max }))
+  return [...new Set([...some, ...OFTEN.filter(() => chance.flip(0.3))])]
 }
 
 function faultNamed(name: string): Fault {

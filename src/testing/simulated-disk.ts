@@ -35,7 +35,10 @@ export interface DiskWeather {
   full: boolean
   /** The next chunk of a snapshot that comes from a leader is not what is written. */
   damagesNext: boolean
-  /** Called at the next write that holds this, before it is taken; in the middle of its sync; or after that, before it is answered. */
+  /**
+   * Called at the next write that holds this, whichever process makes it: before it is taken, in the middle of its sync, or after that,
+   * before it is answered.
+   */
   crashAt: { readonly moment: Moment; readonly of: WriteOf; readonly crash: () => void } | null
 }
 
@@ -80,7 +83,6 @@ export class SimulatedDisk {
 
   /** The process is gone, and with it what it had not synced. */
   crash(): void {
-    this.weather.crashAt = null
     for (const store of this.#stores) this.lost += store.crash(this.#chance)
     this.#stores = []
   }

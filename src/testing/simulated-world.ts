@@ -10,7 +10,7 @@ import type { Link } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
 import type { AppliedChecker } from './check-applied.ts'
 import { BondsChecker } from './check-bonds.ts'
-import { isOnDisk } from './check-persisted.ts'
+import { isOnDisk, isVoteOnDisk } from './check-persisted.ts'
 import type { RaftChecker } from './check-raft.ts'
 import type { Loss } from './faults/fault.ts'
 import type { Plan } from './plan.ts'
@@ -255,15 +255,18 @@ export class SimulatedWorld {
 
   /** After every callback. */
   look(): void {
-    const { raft } = this.#deps
+    const { raft, violate } = this.#deps
     this.#looks++
     let failed = false
     const { committed } = raft
-    for (const { name, peer, group, raft: actor } of this.machines) {
+    for (const { name, peer, disk, group, raft: actor } of this.machines) {
       if (!group || !actor) continue
       const { role } = group.status
       failed ||= role === 'failed'
-      raft.look(peer, role, actor.getSnapshot().context)
+      const { context } = actor.getSnapshot()
+      raft.look(peer, role, context)
+      if (role === 'leader' && !isVoteOnDisk(disk.platter(group.id), peer, context.term))
+        violate('no leader before its vote is on disk', `${name} leads term ${context.term}`)
       this.#bonds.look(name, group.actor, group.bonds, this.#looks % 16 === 0)
     }
     if (raft.committed > committed) this.#survives()

@@ -11,7 +11,7 @@ import { RaftChecker } from './check-raft.ts'
 import { allOnline, checkRecovered } from './check-recovered.ts'
 import type { Fault, Stage } from './faults/fault.ts'
 import { mayGo } from './faults/membership.ts'
-import { halves } from './faults/network.ts'
+import { crowd, halves } from './faults/network.ts'
 import { checkLinearizability, type HistoryOp } from './linearizability.ts'
 import { type Plan, planOf } from './plan.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -209,6 +209,7 @@ class Simulation {
     for (const undo of this.#lasting) undo()
     this.#lasting.clear()
     this.#world.heal()
+    if (this.#chance.flip(0.5)) crowd(this.#stage())
   }
 
   /** Of a group that is well, one leaves: all others must hear of it, whatever has happened before. */

@@ -21,7 +21,7 @@ const delay: Fault = {
 /** Often there is room for a heartbeat where there is none for a batch of entries, or for a piece of a snapshot. */
 function fill({ chance, lost, note }: Stage): () => void {
   lost.share = chance.oneOf([0.05, 0.2, 0.5])
-  lost.fromBytes = chance.oneOf([0, 0, 500, 5_000])
+  lost.fromBytes = chance.oneOf([0, 30, 300, 3_000])
   note('net', `is full for ${lost.share * 100} % of what is sent in ${lost.fromBytes} bytes or more`)
   return () => {
     lost.share = 0
@@ -60,8 +60,12 @@ const cutOneWay: Fault = {
   },
 }
 
-/** Once a path is there again all that waited wants to go at once. */
-const CATCHES_UP_MS: Range = { min: 200, max: 2_000 }
+const CROWDED_MS: Range = { min: 200, max: 2_000 }
+
+/** As a path is there again, all that waited wants to go at once. */
+export function crowd(stage: Stage): void {
+  stage.after(stage.chance.within(CROWDED_MS), fill(stage))
+}
 
 /**
  * A firewall that goes up between: half the time it also ends the links, and then both ends know at once. A leader without a majority is
@@ -83,7 +87,7 @@ function part(stage: Stage, sides: readonly (readonly string[])[]): () => void {
   if (leader !== null && beside.length * 2 <= machines.length && chance.flip(0.5)) stage.flood(leader)
   return () => {
     network.partition([])
-    if (chance.flip(0.3)) stage.after(chance.within(CATCHES_UP_MS), fill(stage))
+    if (chance.flip(0.3)) crowd(stage)
   }
 }
 
