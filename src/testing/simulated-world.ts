@@ -139,11 +139,13 @@ export class SimulatedWorld {
     const { note, workload, clock } = this.#deps
     const { life } = process
     const sinceMs = clock.now()
+    const unhindered = this.lost.share === 0
     note(process.name, told)
     void end().then(() => {
       if (process.life !== life) return
       note(process.name, ended)
-      if (process.gone && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process)) this.departed.add(process)
+      if (process.gone && unhindered && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process))
+        this.departed.add(process)
       workload.lost(process)
       this.#startLater(process)
     })

@@ -214,6 +214,7 @@ class Simulation {
 
   /** Of a group that is well, one leaves: all others must hear of it, whatever has happened before. */
   async #farewell(): Promise<void> {
+    await this.#until(() => this.#world.lost.share === 0, FORMS_MS)
     const stage = this.#stage()
     const some = stage.running.filter((process) => mayGo(stage, process))
     if (this.#violation || some.length === 0) return
