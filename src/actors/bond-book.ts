@@ -8,8 +8,8 @@ import type { BondId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry, SignedEntry } from '../identity/peer-entry.ts'
 import { createRegistry } from '../machines/group/registry.ts'
-import type { Link } from '../transport/transport.ts'
-import { Bond, type RoundTrip } from './bond-handle.ts'
+import type { StandingLink } from './bond.ts'
+import { Bond } from './bond-handle.ts'
 
 export interface BondBookDeps {
   readonly entryOf: (peer: PeerId) => PeerEntry | undefined
@@ -19,14 +19,14 @@ export interface BondBookDeps {
 }
 
 interface BondActor {
-  getSnapshot(): { readonly value: unknown; readonly context: { readonly rtt: RoundTrip | null } }
+  getSnapshot(): { readonly value: unknown }
   send(event: { readonly type: 'bond.close'; readonly reason: CloseReason }): void
 }
 
 export class BondBook {
   readonly registry = createRegistry<Bond>()
   readonly #deps: BondBookDeps
-  readonly #links = new Map<BondId, Link>()
+  readonly #links = new Map<BondId, StandingLink>()
   readonly #peers = new Map<PeerId, Atom<PeerEntry>>()
 
   constructor(deps: BondBookDeps) {
@@ -34,7 +34,7 @@ export class BondBook {
   }
 
   /** The link of bond `id` stands, or with null, is down. */
-  attach(id: BondId, link: Link | null): void {
+  attach(id: BondId, link: StandingLink | null): void {
     if (link) this.#links.set(id, link)
     else this.#links.delete(id)
   }
@@ -42,15 +42,14 @@ export class BondBook {
   /** The bond with `peer` is steady; its actor is called `bond`. */
   register(peer: PeerId, bond: string, id: BondId): void {
     const { entryOf, actorOf } = this.#deps
-    const link = this.#links.get(id)
+    const standing = this.#links.get(id)
     const entry = entryOf(peer)
-    if (!link || !entry) return
+    if (!standing || !entry) return
     const handle = new Bond({
       id,
-      link,
+      ...standing,
       peer: this.#atomOf(entry),
       state: () => actorOf(bond)?.getSnapshot().value,
-      rtt: () => actorOf(bond)?.getSnapshot().context.rtt ?? null,
       requestClose: (reason) => actorOf(bond)?.send({ type: 'bond.close', reason }),
     })
     this.registry.set(peer, handle)

@@ -19,7 +19,7 @@ export function isVoteOnDisk({ hardState }: Platter, self: PeerId, term: Term): 
 }
 
 export function isOnDisk(
-  { hardState, base, entries, receiving }: Platter,
+  { hardState, last, receiving }: Platter,
   self: PeerId,
   to: PeerId,
   message: RaftMessage,
@@ -35,7 +35,7 @@ export function isOnDisk(
     case 'TimeoutNow':
       return term >= message.term
     case 'AppendEntriesResponse':
-      return term > message.term || (term === message.term && base.index + entries.length >= message.matchIndex)
+      return term > message.term || (term === message.term && last >= message.matchIndex)
     case 'InstallSnapshotResponse':
       return term >= message.term && (message.next === 0 || holdsChunks(receiving, message))
     case 'RequestVote':

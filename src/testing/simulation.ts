@@ -11,7 +11,7 @@ import { RaftChecker } from './check-raft.ts'
 import { allOnline, checkRecovered } from './check-recovered.ts'
 import type { Fault, Stage } from './faults/fault.ts'
 import { mayGo } from './faults/membership.ts'
-import { crowd, halves } from './faults/network.ts'
+import { CROWDED_MS, crowd, halves } from './faults/network.ts'
 import { checkLinearizability, type HistoryOp } from './linearizability.ts'
 import { type Plan, planOf } from './plan.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -178,7 +178,7 @@ class Simulation {
     this.#disturb(storm)
     const endMs = this.#clock.now() + disturbedMs
     await this.#until(() => this.#clock.now() >= endMs, disturbedMs)
-    this.#calm()
+    await this.#calm()
     await this.#recovers()
   }
 
@@ -203,18 +203,20 @@ class Simulation {
     }, this.#plan.haste * this.#chance.within(lastsMs))
   }
 
-  #calm(): void {
+  /** Nothing is in the way any more; but links may be full for a while, as all goes out that waited. */
+  async #calm(): Promise<void> {
     this.#storm = 0
     this.#atStep = []
     for (const undo of this.#lasting) undo()
     this.#lasting.clear()
     this.#world.heal()
-    if (this.#chance.flip(0.5)) crowd(this.#stage())
+    if (!this.#chance.flip(0.5)) return
+    crowd(this.#stage())
+    await this.#until(() => this.#world.lost.share === 0, CROWDED_MS.max)
   }
 
   /** Of a group that is well, one leaves: all others must hear of it, whatever has happened before. */
   async #farewell(): Promise<void> {
-    await this.#until(() => this.#world.lost.share === 0, FORMS_MS)
     const stage = this.#stage()
     const some = stage.running.filter((process) => mayGo(stage, process))
     if (this.#violation || some.length === 0) return
@@ -229,6 +231,7 @@ class Simulation {
       world: this.#world,
       workload: this.#workload,
       raft: this.#raft,
+      timing: this.#plan.timing,
       violate: (property, detail) => this.#violate(property, detail),
       until: (holds, limitMs) => this.#until(holds, limitMs),
     })

@@ -62,7 +62,7 @@ describe('the dialler', () => {
   it('dials with what the link needs and no more', () => {
     const bond = rig(DIALLER)
     const input = { role: 'dialler', peer: PEER, addresses: ['memory:peer'], linkNumber: null, group: GROUP }
-    expect(bond.told).toEqual([{ type: 'started', input }])
+    expect(bond.told).toEqual([{ type: 'started', input: { ...input, seed: bond.context().random } }])
     expect(bond.value()).toEqual({ handshake: { dialling: 'connecting' } })
   })
 
@@ -92,8 +92,8 @@ describe('the dialler', () => {
   it('step 4: sends `Peers`, is steady, and dials whom it was told of', () => {
     const bond = rig(DIALLER)
     bond.send(opened, granted, end)
-    expect(told(bond)).toEqual(['started', 'link.sendStart', 'link.sendPeers', 'link.ping'])
-    expect(bond.value()).toEqual({ steady: { liveness: 'listening', ticket: 'valid' } })
+    expect(told(bond)).toEqual(['started', 'link.sendStart', 'link.sendPeers', 'link.watch'])
+    expect(bond.value()).toEqual({ steady: { liveness: 'heard', ticket: 'valid' } })
     expect(bond.news.slice(1)).toEqual([
       { type: 'bond.learned', peers: [THIRD] },
       { type: 'bond.steady', bond: 'bond:222222', peer: PEER, bondId: BOND_ID },
@@ -130,7 +130,7 @@ describe('the acceptor', () => {
     expect(told(bond)).toEqual(['started', 'link.sendEnd'])
     expect(newsOf(bond, 'bond.steady')).toEqual([])
     bond.send(peers)
-    expect(bond.value()).toEqual({ steady: { liveness: 'listening', ticket: 'valid' } })
+    expect(bond.value()).toEqual({ steady: { liveness: 'heard', ticket: 'valid' } })
     expect(bond.news.slice(1).map(({ type }) => type)).toEqual(['bond.learned', 'bond.steady'])
   })
 
@@ -208,8 +208,6 @@ describe.each(waiting)('in %s', (state, reach) => {
     start,
     end,
     peers,
-    { type: 'bond.ping', sentMs: 1 },
-    { type: 'bond.pong', sentMs: 1, nowMs: 2 },
     { type: 'bond.departure' },
     { type: 'bond.entryUpdate', genuine: true },
     { type: 'bond.bondFormed', peer: THIRD },

@@ -60,7 +60,7 @@ const cutOneWay: Fault = {
   },
 }
 
-const CROWDED_MS: Range = { min: 200, max: 2_000 }
+export const CROWDED_MS: Range = { min: 200, max: 2_000 }
 
 /** As a path is there again, all that waited wants to go at once. */
 export function crowd(stage: Stage): void {
