@@ -14,7 +14,6 @@ const BALLAST = Buffer.alloc(600_000, 'ballast')
 /** A command is larger than a tenth of `bytesMax`, so that a snapshot follows the last one after ten. */
 const COMPACTION = { entriesMax: 10, bytesMax: 3_000, trailingMax: 0 }
 const PAD = 'x'.repeat(400)
-const TIMING = { electionTimeoutMs: 600, electionJitterMs: 300, heartbeatIntervalMs: 100 }
 
 let counts = new Map()
 const machine = {
@@ -40,7 +39,7 @@ const node = await createNode({
   warn: (code) => console.error(`warns ${code}`),
 })
 const key = GroupKey.fromSecret(Buffer.alloc(32, 7))
-const group = node.join({ key, machine, voters: Number(voters), timing: TIMING, compaction: COMPACTION })
+const group = node.join({ key, machine, voters: Number(voters), compaction: COMPACTION })
 console.error(`listens ${node.addresses[0]}`)
 
 for await (const line of createInterface({ input: process.stdin })) {
