@@ -215,9 +215,13 @@ class BondLink implements Beating, StandingLink {
     this.#steady = true
   }
 
-  /** Own entry and those of all bonded peers, as far as they fit. */
+  /**
+   * Own entry, what is held of the other, and those of all bonded peers, as far as they fit. The other may have come back on a clock that is
+   * behind: until it hears of its former entry it cannot make a newer one, and its goodbye would be taken for an old word.
+   */
   #told(): readonly SignedEntry[] {
-    return fitting([this.#deps.entries.own(), ...this.#deps.entries.bonded()])
+    const { own, of, bonded } = this.#deps.entries
+    return fitting([own(), ...[of(this.#input.peer) ?? []].flat(), ...bonded()])
   }
 
   #received(messages: readonly Uint8Array[]): void {

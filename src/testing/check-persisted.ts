@@ -1,15 +1,21 @@
 /**
  * No message leaves before its persist (Raft figure 2): whatever a message says of its sender must be on the sender's disk at the moment it
- * is handed to the wire. Asked of the disk itself, so that it does not matter how the sender kept count.
+ * is handed to the wire. Nor does anyone lead before its own vote is there: a voter that decides alone sends no message to win. Asked of the
+ * disk itself, so that it does not matter how the sender kept count.
  */
 import type { PeerId } from '../identity/keys.ts'
-import type { InstallSnapshotResponse, RaftMessage } from '../machines/raft/messages.ts'
+import type { InstallSnapshotResponse, RaftMessage, Term } from '../machines/raft/messages.ts'
 import type { Platter } from './simulated-disk.ts'
 
 /** So many of its chunks; or another came after it with the same sync, and took its place. */
 function holdsChunks(receiving: Platter['receiving'], { index, next }: InstallSnapshotResponse): boolean {
   if (receiving === null) return false
   return receiving.snapshot.index !== index || receiving.chunks.length >= next
+}
+
+/** The vote that made `self` the leader of `term`. */
+export function isVoteOnDisk({ hardState }: Platter, self: PeerId, term: Term): boolean {
+  return hardState?.term === term && hardState.votedFor === self
 }
 
 export function isOnDisk(

@@ -34,7 +34,7 @@ export async function checkRecovered({ world, workload, raft, violate, timing, u
     if (!(await until(holds, limitMs))) violate(property, describe(world))
   }
   await must('a leader once faults stop', () => allOnline(world), tenElections(timing))
-  workload.stop()
+  workload.rest()
   await must('all clients answered', () => workload.open.length === 0, RAFT.executeTimeoutMs + 1_000)
   await must('all members equal', () => allEqual(world, raft), EQUAL_MS)
   await must('departed stay departed', () => departedForgotten(world), 3 * DISCOVERY.announceIntervalMs)

@@ -2,8 +2,10 @@
 import { COMPACTION, type Compaction, RAFT_TIMING, type RaftTiming } from '../limits.ts'
 import type { Chance, Range } from './chance.ts'
 import { FAULTS } from './faults/all.ts'
+import { crashAtWrite } from './faults/disk.ts'
 import type { Fault } from './faults/fault.ts'
 import { guests } from './faults/membership.ts'
+import { isolateLeader } from './faults/network.ts'
 import { SKEW_MAX_MS } from './process-clock.ts'
 
 export interface Plan {
@@ -27,7 +29,9 @@ export interface Plan {
   readonly ballastBytes: number
   /** A few of all there are. */
   readonly faults: readonly Fault[]
-  /** How long there are faults. */
+  /** How often there are faults, each time followed by a calm in which all must be well again. */
+  readonly storms: number
+  /** How long each time. */
   readonly disturbedMs: number
   /** Between two operations of one client. */
   readonly pauseMs: Range
@@ -55,15 +59,23 @@ const BURSTS = [
   { min: 20, max: 80 },
 ]
 /** Entries between two snapshots. */
-const SNAPSHOTS_EACH = [5, 10, 20, 60, COMPACTION.entriesMax]
-const TRAILING = [0, 0, 2, 10]
+const SNAPSHOTS_EACH = [5, 5, 10, 20, 60, COMPACTION.entriesMax]
+const TRAILING = [0, 0, 0, 2, 10]
+/** Two or three chunks. */
+const BALLASTS = [0, 0, 0, 0, 300_000, 600_000]
+/** Log bytes after which a snapshot is due however large the last one was: some hundred commands. */
+const BYTES_MAX = 16_000
 
-function compactionOf(chance: Chance): Compaction {
+function compactionOf(chance: Chance, ballastBytes: number): Compaction {
   const entriesMax = chance.oneOf(SNAPSHOTS_EACH)
-  return entriesMax === COMPACTION.entriesMax
-    ? COMPACTION
-    : { ...COMPACTION, entriesMax, trailingMax: chance.oneOf(TRAILING) }
+  if (entriesMax === COMPACTION.entriesMax) return COMPACTION
+  const bytesMax = ballastBytes > 0 ? BYTES_MAX : COMPACTION.bytesMax
+  return { ...COMPACTION, entriesMax, bytesMax, trailingMax: chance.oneOf(TRAILING) }
 }
+
+const FOUNDERS = [1, 2, 3, 3, 3, 3, 4, 4, 5, 5]
+/** Enough that both halves find someone. */
+const PARTED_FOUNDERS = [4, 5, 5]
 
 export interface PlanWishes {
   /** For half as long, all else alike. */
@@ -77,7 +89,9 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
   const hurried = chance.oneOf([0.5, 1]) * (timing === FAST ? 0.3 : 1)
   const formsAmongFaults = chance.flip(0.3)
   const startsParted = formsAmongFaults && !faults && chance.flip(0.6)
-  const founders = chance.oneOf([1, 2, 3, 3, 3, 3, 4, 4, 5, 5])
+  const founders = chance.oneOf(startsParted ? PARTED_FOUNDERS : FOUNDERS)
+  const storms = chance.oneOf([1, 2, 3])
+  const ballastBytes = chance.oneOf(BALLASTS)
   const haste = formsAmongFaults ? 1 : hurried
   return {
     timing,
@@ -85,23 +99,26 @@ export function planOf(chance: Chance, { brief, faults }: PlanWishes): Plan {
     syncMs: chance.oneOf(SYNCS_MS),
     formsAmongFaults,
     startsParted,
-    skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS]),
+    skewMs: chance.oneOf([0, 1_000, SKEW_MAX_MS, SKEW_MAX_MS]),
     founders,
     voters: chance.flip(0.7) ? founders : Math.floor(founders / 2) + 1,
-    compaction: compactionOf(chance),
-    ballastBytes: chance.oneOf([0, 0, 600_000]),
+    compaction: compactionOf(chance, ballastBytes),
+    ballastBytes,
     faults: faults ? faults.map(faultNamed) : faultsOf(chance, startsParted ? 2 : 8),
-    disturbedMs: haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1),
+    storms,
+    disturbedMs: (haste * chance.within({ min: 10_000, max: 25_000 }) * (brief ? 0.5 : 1)) / storms,
     pauseMs: chance.oneOf(PAUSES_MS),
     registers: chance.within({ min: 1, max: 4 }),
     burst: chance.oneOf(BURSTS),
   }
 }
 
-/** Machines that come and go matter to all others, so they do in many runs. */
+/** What the protocol is there for: in many runs. */
+const OFTEN = [guests, isolateLeader, crashAtWrite]
+
 function faultsOf(chance: Chance, max: number): readonly Fault[] {
   const some = chance.shuffled(FAULTS).slice(0, chance.within({ min: 1, max }))
-  return chance.flip(0.3) && !some.includes(guests) ? [...some, guests] : some
+  return [...new Set([...some, ...OFTEN.filter(() => chance.flip(0.3))])]
 }
 
 function faultNamed(name: string): Fault {

@@ -18,6 +18,8 @@ export class ProcessClock implements Clock {
   readonly #world: SimulatedClock
   #skewMs: number
   #stoppedUntilMs = 0
+  /** What fell due while it was stopped. */
+  readonly #held: (readonly [timer: Timer, callback: () => void])[] = []
   #alive = true
 
   constructor(world: SimulatedClock, skewMs: number) {
@@ -59,9 +61,10 @@ export class ProcessClock implements Clock {
     this.#skewMs = ms
   }
 
-  /** Nothing of this process runs for `ms`; what is due meanwhile runs then, in order. */
+  /** Nothing of this process runs for `ms`, whatever was said before; what is due meanwhile runs then, in order. */
   stop(ms: number): void {
     this.#stoppedUntilMs = this.#world.now() + ms
+    this.#world.setTimeout(() => this.#resume(), ms)
   }
 
   /** Nothing of this process runs any more. */
@@ -71,8 +74,13 @@ export class ProcessClock implements Clock {
 
   #run(timer: Timer, callback: () => void): void {
     if (!this.#alive || timer.cancelled) return
-    const leftMs = this.#stoppedUntilMs - this.#world.now()
-    if (leftMs > 0) timer.id = this.#world.setTimeout(() => this.#run(timer, callback), leftMs)
+    if (this.#stoppedUntilMs > this.#world.now()) this.#held.push([timer, callback])
     else callback()
+  }
+
+  #resume(): void {
+    if (this.#stoppedUntilMs > this.#world.now()) return
+    for (const [timer, callback] of this.#held.splice(0))
+      timer.id = this.#world.setTimeout(() => this.#run(timer, callback), 0)
   }
 }

@@ -47,6 +47,7 @@ export interface RegisterWatcher {
 export function registerMachine({ applied, restored, spoilt, ballastBytes }: RegisterWatcher): SimulatedRegisters {
   let registers = new Map<string, number>()
   let last = 0
+  const ballast = new Uint8Array(ballastBytes)
   const text = (): string => JSON.stringify({ index: last, registers: [...registers] } satisfies RegisterState)
   return {
     id: 'registers',
@@ -63,10 +64,10 @@ export function registerMachine({ applied, restored, spoilt, ballastBytes }: Reg
       return command.type === 'add' ? after : null
     },
     query: ({ key }) => registers.get(key) ?? null,
-    snapshot: () => [new Uint8Array(ballastBytes), new TextEncoder().encode(text())],
+    snapshot: () => [ballast, new TextEncoder().encode(text())],
     restore(chunks) {
-      const [ballast = new Uint8Array(), state = new Uint8Array()] = chunks
-      if (ballast.length !== ballastBytes || ballast.some((byte) => byte !== 0)) spoilt()
+      const [nothing = new Uint8Array(), state = new Uint8Array()] = chunks
+      if (Buffer.compare(nothing, ballast) !== 0) spoilt()
       const { index, registers: kept } = JSON.parse(new TextDecoder().decode(state)) as RegisterState
       registers = new Map(kept)
       last = index

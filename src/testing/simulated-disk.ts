@@ -25,6 +25,8 @@ export type Platter = Readonly<Kept>
 /** A vote, a chunk of a snapshot that comes from a leader, or whatever it may be. */
 export type WriteOf = 'vote' | 'chunk' | 'anything'
 
+type Moment = 'write' | 'sync' | 'synced'
+
 /** How this disk behaves now. */
 export interface DiskWeather {
   syncMs: Range
@@ -33,8 +35,11 @@ export interface DiskWeather {
   full: boolean
   /** The next chunk of a snapshot that comes from a leader is not what is written. */
   damagesNext: boolean
-  /** Called at the next write that holds this, before it is taken, or at its sync, before it is answered. */
-  crashAt: { readonly moment: 'write' | 'synced'; readonly of: WriteOf; readonly crash: () => void } | null
+  /**
+   * Called at the next write that holds this, whichever process makes it: before it is taken, in the middle of its sync, or after that,
+   * before it is answered.
+   */
+  crashAt: { readonly moment: Moment; readonly of: WriteOf; readonly crash: () => void } | null
 }
 
 const SAVE_TAKES_SYNCS: Range = { min: 1, max: 5 }
@@ -78,7 +83,6 @@ export class SimulatedDisk {
 
   /** The process is gone, and with it what it had not synced. */
   crash(): void {
-    this.weather.crashAt = null
     for (const store of this.#stores) this.lost += store.crash(this.#chance)
     this.#stores = []
   }
@@ -149,6 +153,7 @@ class SimulatedStore implements RaftStore {
   #save(saving: Saving): void {
     if (this.#closed) return
     if (this.#synced < saving.behind && !this.#failure) return this.#saveSoon(saving)
+    if (this.#takesCrash('sync', [saving])) return
     this.#saving.splice(this.#saving.indexOf(saving), 1)
     if (this.#weather.full) this.#fail('The disk is full.')
     if (this.#failure) return saving.done(this.#failure)
@@ -205,6 +210,7 @@ class SimulatedStore implements RaftStore {
       for (const { done } of this.#waiting) done(this.#failure)
       return
     }
+    if (this.#takesCrash('sync', this.#waiting)) return
     const count = this.#chance.flip(0.5) ? this.#waiting.length : 1 + this.#chance.below(this.#waiting.length)
     const synced = this.#waiting.splice(0, count)
     for (const { apply } of synced) apply(this.#platter)
@@ -218,7 +224,7 @@ class SimulatedStore implements RaftStore {
     this.#failure ??= new TesseraError('StorageFailed', { detail })
   }
 
-  #takesCrash(moment: 'write' | 'synced', writes: readonly Waiting[]): boolean {
+  #takesCrash(moment: Moment, writes: readonly Waiting[]): boolean {
     const { crashAt } = this.#weather
     if (crashAt?.moment !== moment) return false
     if (crashAt.of !== 'anything' && !writes.some(({ of }) => of.includes(crashAt.of))) return false

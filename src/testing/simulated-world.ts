@@ -10,8 +10,9 @@ import type { Link } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
 import type { AppliedChecker } from './check-applied.ts'
 import { BondsChecker } from './check-bonds.ts'
-import { isOnDisk } from './check-persisted.ts'
+import { isOnDisk, isVoteOnDisk } from './check-persisted.ts'
 import type { RaftChecker } from './check-raft.ts'
+import type { Loss } from './faults/fault.ts'
 import type { Plan } from './plan.ts'
 import { registerMachine } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
@@ -55,8 +56,8 @@ export class SimulatedWorld {
   readonly network: MemoryNetwork
   /** Of each delivery; faults change it in place. */
   readonly delayMs = { min: 0, max: 5 }
-  /** Of the messages to other members, what links refuse as if they were full; changed in place too. */
-  readonly lost = { share: 0 }
+  /** Changed in place too. */
+  readonly lost: Loss = { share: 0, fromBytes: 0 }
   /** Who said goodbye without hindrance: nobody may bring these back. */
   readonly departed = new Set<SimulatedProcess>()
   /** All there ever were. */
@@ -138,11 +139,13 @@ export class SimulatedWorld {
     const { note, workload, clock } = this.#deps
     const { life } = process
     const sinceMs = clock.now()
+    const unhindered = this.lost.share === 0
     note(process.name, told)
     void end().then(() => {
       if (process.life !== life) return
       note(process.name, ended)
-      if (process.gone && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process)) this.departed.add(process)
+      if (process.gone && unhindered && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process))
+        this.departed.add(process)
       workload.lost(process)
       this.#startLater(process)
     })
@@ -235,7 +238,7 @@ export class SimulatedWorld {
       (to, message, link) => {
         if (process.running && process.life === life) this.#leaving(process, to, message, link)
       },
-      () => this.lost.share > 0 && this.#deps.chance.flip(this.lost.share),
+      (bytes) => this.lost.share > 0 && bytes >= this.lost.fromBytes && this.#deps.chance.flip(this.lost.share),
     )
   }
 
@@ -254,15 +257,18 @@ export class SimulatedWorld {
 
   /** After every callback. */
   look(): void {
-    const { raft } = this.#deps
+    const { raft, violate } = this.#deps
     this.#looks++
     let failed = false
     const { committed } = raft
-    for (const { name, peer, group, raft: actor } of this.machines) {
+    for (const { name, peer, disk, group, raft: actor } of this.machines) {
       if (!group || !actor) continue
       const { role } = group.status
       failed ||= role === 'failed'
-      raft.look(peer, role, actor.getSnapshot().context)
+      const { context } = actor.getSnapshot()
+      raft.look(peer, role, context)
+      if (role === 'leader' && !isVoteOnDisk(disk.platter(group.id), peer, context.term))
+        violate('no leader before its vote is on disk', `${name} leads term ${context.term}`)
       this.#bonds.look(name, group.actor, group.bonds, this.#looks % 16 === 0)
     }
     if (raft.committed > committed) this.#survives()

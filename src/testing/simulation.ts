@@ -3,14 +3,15 @@
  * the same seed gives the same run to the byte. What runs is the real thing; only what it stands on is simulated.
  *
  * Lifecycle of a run: the machines start -> faults come and go while clients ask -> everything heals -> within ten election timeouts all
- * is well again -> what happened is judged. Checkers look after every callback of the clock; the first violation ends the run.
+ * is well again -> once more, or twice -> one leaves -> what happened is judged. Checkers look after every callback of the clock; the first violation ends the run.
  */
 import { Chance } from './chance.ts'
 import { AppliedChecker } from './check-applied.ts'
 import { RaftChecker } from './check-raft.ts'
 import { allOnline, checkRecovered } from './check-recovered.ts'
 import type { Fault, Stage } from './faults/fault.ts'
-import { partition } from './faults/network.ts'
+import { mayGo } from './faults/membership.ts'
+import { CROWDED_MS, crowd, halves } from './faults/network.ts'
 import { checkLinearizability, type HistoryOp } from './linearizability.ts'
 import { type Plan, planOf } from './plan.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -59,6 +60,8 @@ const TRACE_LINES = 200
 const STEPS_MAX = 400_000
 /** However long it takes to form a group that nobody disturbs. */
 const FORMS_MS = 30_000
+/** However long it takes to leave a group that is well. */
+const LEAVES_MS = 10_000
 
 class Simulation {
   readonly #seed: number
@@ -80,7 +83,8 @@ class Simulation {
   #partitions = 0
   readonly #faults: Record<string, number> = {}
   #stamp = 0
-  #disturbing = true
+  /** Which storm it is; 0 in a calm. */
+  #storm = 0
 
   constructor({ seed, brief = false, faults, traceLines = TRACE_LINES, traceMessages = true }: SimulationOptions) {
     this.#seed = seed
@@ -116,15 +120,13 @@ class Simulation {
   }
 
   async run(): Promise<SimulationReport> {
-    const { founders, faults, formsAmongFaults, startsParted, disturbedMs } = this.#plan
+    const { founders, faults, formsAmongFaults, startsParted, storms } = this.#plan
     this.#note('world', `${founders} machines, faults: ${faults.map(({ name }) => name).join(' ')}`)
     this.#world.found()
-    if (startsParted) this.#begin(partition)
+    if (startsParted) this.#begin(halves)
     if (!formsAmongFaults) await this.#until(() => allOnline(this.#world), FORMS_MS)
-    this.#disturb()
-    const endMs = this.#clock.now() + disturbedMs
-    await this.#until(() => this.#clock.now() >= endMs, disturbedMs)
-    await this.#recover()
+    for (let storm = 1; storm <= storms; storm++) await this.#rage(storm)
+    await this.#farewell()
     this.#judge()
     return this.#report()
   }
@@ -169,11 +171,22 @@ class Simulation {
     }
   }
 
+  async #rage(storm: number): Promise<void> {
+    const { disturbedMs } = this.#plan
+    this.#storm = storm
+    this.#workload.ask()
+    this.#disturb(storm)
+    const endMs = this.#clock.now() + disturbedMs
+    await this.#until(() => this.#clock.now() >= endMs, disturbedMs)
+    await this.#calm()
+    await this.#recovers()
+  }
+
   /** One fault after the other, each from this run's few. */
-  #disturb(): void {
-    if (!this.#disturbing) return
+  #disturb(storm: number): void {
+    if (this.#storm !== storm) return
     this.#begin(this.#chance.oneOf(this.#plan.faults))
-    this.#clock.setTimeout(() => this.#disturb(), this.#plan.haste * this.#chance.within({ min: 50, max: 3_000 }))
+    this.#clock.setTimeout(() => this.#disturb(storm), this.#plan.haste * this.#chance.within({ min: 50, max: 3_000 }))
   }
 
   #begin({ name, begin, lastsMs, parts }: Fault): void {
@@ -190,13 +203,31 @@ class Simulation {
     }, this.#plan.haste * this.#chance.within(lastsMs))
   }
 
-  async #recover(): Promise<void> {
-    this.#disturbing = false
+  /** Nothing is in the way any more; but links may be full for a while, as all goes out that waited. */
+  async #calm(): Promise<void> {
+    this.#storm = 0
     this.#atStep = []
     for (const undo of this.#lasting) undo()
     this.#lasting.clear()
     this.#world.heal()
-    await checkRecovered({
+    if (!this.#chance.flip(0.5)) return
+    crowd(this.#stage())
+    await this.#until(() => this.#world.lost.share === 0, CROWDED_MS.max)
+  }
+
+  /** Of a group that is well, one leaves: all others must hear of it, whatever has happened before. */
+  async #farewell(): Promise<void> {
+    const stage = this.#stage()
+    const some = stage.running.filter((process) => mayGo(stage, process))
+    if (this.#violation || some.length === 0) return
+    const process = this.#chance.oneOf(some)
+    this.#world.leave(process)
+    await this.#until(() => !process.running, LEAVES_MS)
+    await this.#recovers()
+  }
+
+  #recovers(): Promise<void> {
+    return checkRecovered({
       world: this.#world,
       workload: this.#workload,
       raft: this.#raft,

@@ -13,14 +13,18 @@ export type Leaving = (to: PeerId, message: RaftMessage, link: Link) => void
 /** A message to several peers is encoded once, and decoded once here. */
 const decoded = new WeakMap<Uint8Array, BondMessage | null>()
 
-/** `refuses` is asked of each message between members whose bond stands. */
-export function watched(transport: Transport, leaving: Leaving, refuses: () => boolean = () => false): Transport {
+/** `refuses` is asked of each message between members whose bond stands, by its bytes. */
+export function watched(
+  transport: Transport,
+  leaving: Leaving,
+  refuses: (bytes: number) => boolean = () => false,
+): Transport {
   const watch = (link: Link): Link => {
     if (link.protocol !== 'tessera.groups.1') return link
     const send = link.send.bind(link)
     link.send = (bytes, lane) => {
       const message = messageIn(bytes)
-      if (message && refuses()) return false
+      if (message && refuses(bytes.length)) return false
       for (const one of message?.type === 'Raft' ? message.messages : []) leaving(link.peer, one, link)
       return send(bytes, lane)
     }

@@ -12,7 +12,8 @@ import type { RegisterCommand, RegisterResult } from './register-machine.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { Violate } from './violation.ts'
 
-const FLOOD: Range = { min: 20, max: 60 }
+/** More than others commit until a leader that was cut off is heard again. */
+const FLOOD: Range = { min: 20, max: 150 }
 /** A client that gives up soon leaves a command behind whose fate nobody knows. */
 const DEADLINES_MS = [100, 3_000, 6_000, 10_000] as const
 
@@ -89,8 +90,13 @@ export class Workload {
     }
   }
 
+  /** Operations begin. */
+  ask(): void {
+    this.#asking = true
+  }
+
   /** No further operation begins. */
-  stop(): void {
+  rest(): void {
     this.#asking = false
   }
 
@@ -128,6 +134,8 @@ class SimulatedClient {
   readonly name: string
   readonly #workload: Workload
   #running: Running | null = null
+  /** It asks when its pause is over; never twice at a time, however many operations end meanwhile. */
+  #pauses = false
   /** What this client read last, by key: what it swaps from. */
   readonly #known = new Map<string, number | null>()
   #weakLife = 0
@@ -144,8 +152,13 @@ class SimulatedClient {
   }
 
   askLater(): void {
+    if (this.#pauses) return
+    this.#pauses = true
     const { setTimeout, chance, pauseMs } = this.#workload.deps
-    setTimeout(() => this.#ask(), chance.within(pauseMs))
+    setTimeout(() => {
+      this.#pauses = false
+      this.#ask()
+    }, chance.within(pauseMs))
   }
 
   lost(): void {
@@ -155,9 +168,8 @@ class SimulatedClient {
   }
 
   #ask(): void {
-    if (!this.#workload.asking) return
     const { chance, registers, burst } = this.#workload.deps
-    if (!this.process.group || this.#running) return this.askLater()
+    if (!this.#workload.asking || !this.process.group || this.#running) return this.askLater()
     const kind = chosen(chance)
     const key = `${kind === 'add' || kind === 'burst' ? 'sum' : 'register'}${chance.below(registers)}`
     if (kind === 'strong') this.#read(key)

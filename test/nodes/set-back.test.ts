@@ -1,21 +1,25 @@
 /** A member that comes back on a clock that is behind its former one: what it says now must count for more than what it said then. */
 import { expect, it } from 'vitest'
+import type { NodeOptions } from '../../src/actors/options.ts'
 import { Identity } from '../../src/identity/keys.ts'
 import { Chance } from '../../src/testing/chance.ts'
 import { ProcessClock } from '../../src/testing/process-clock.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { counter, createWorld, KEY } from './world.ts'
 
-it('its new entry is taken for newer, and so is its departure', async () => {
+it.each([
+  ['asks at an address it knows', 'n1-again', {}],
+  ['is found again before it has asked anyone', 'n1', { bootstrap: [] }],
+] as const)('that %s: its new entry is taken for newer, and so is its departure', async (_, again, more) => {
   const world = createWorld(1)
   const identity = Identity.fromSeed(new Uint8Array(32).fill(9), 'fixed')
   const disk = new SimulatedDisk(new Chance(1), { min: 0, max: 1 })
   const options = { key: KEY, machine: counter(), voters: 2 }
   const other = await world.node('n0')
   const group = other.join(options)
-  const start = async (name: string, skewMs: number) => {
+  const start = async (name: string, skewMs: number, more: Partial<NodeOptions> = {}) => {
     const clock = new ProcessClock(world.clock, skewMs)
-    const node = await world.node(name, { identity, clock, storage: disk.storage(clock) })
+    const node = await world.node(name, { identity, clock, storage: disk.storage(clock), ...more })
     const joined = node.join({ ...options, machine: counter() })
     await world.until(joined.when.online())
     return { clock, node, joined }
@@ -27,10 +31,10 @@ it('its new entry is taken for newer, and so is its departure', async () => {
   world.network.crash('n1')
   const { incarnation } = other.peers.find(({ peer }) => peer === identity.peer)!
 
-  const present = await start('n1-again', -20_000)
+  const present = await start(again, -20_000, more)
   await world.clock.advance(3_000)
   const told = other.peers.find(({ peer }) => peer === identity.peer)
-  expect(told).toMatchObject({ incarnation: incarnation + 1, addresses: ['memory://n1-again'] })
+  expect(told).toMatchObject({ incarnation: incarnation + 1, addresses: [`memory://${again}`] })
 
   await world.until(present.joined.leave())
   await world.until(present.node.stop())

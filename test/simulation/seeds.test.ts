@@ -25,6 +25,10 @@ it.each([
     367,
     'a follower was taken for one that tells before its disk has it: the chunk it told of had made room for another snapshot in the same sync',
   ],
+  [
+    128,
+    'a member came back on a clock that was behind, was found before it had asked anyone, and left: only those it asked told it of its entry of before',
+  ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })
   expect(violation, trace.join('\n')).toBeNull()

@@ -154,16 +154,17 @@ describe('a disk', () => {
 
   it.each([
     ['write', 0],
+    ['sync', 0],
     ['synced', 1],
-  ] as const)('can crash its process at the next %s', async (moment, kept) => {
+  ] as const)('can crash, at the next %s of a vote, whichever process makes it', async (moment, kept) => {
     const { clock, disk, answers, open, write, held } = rig()
     let crashed = 0
     disk.weather.crashAt = { moment, of: 'vote', crash: () => crashed++ }
-    const store = open()
-    write(store, 1, [1])
+    write(open(), 1, [1])
     await clock.advance(10)
     expect([crashed, answers]).toEqual([0, [1]])
-    write(store, 2, [1], true)
+    disk.crash()
+    write(open(), 2, [1], true)
     await clock.advance(10)
     expect([crashed, answers, held().length]).toEqual([1, [1], 1 + kept])
   })

@@ -1,8 +1,8 @@
 /** What happens to disks, and to processes at the moment they use them. What a crash leaves on one is `simulated-disk.ts`. */
 import { comesOver, type Fault, nothing } from './fault.ts'
 
-const crashAtWrite = comesOver('crashAtWrite', (process, { chance, crash: down }) => {
-  const moment = chance.oneOf(['write', 'synced'] as const)
+export const crashAtWrite = comesOver('crashAtWrite', (process, { chance, crash: down }) => {
+  const moment = chance.oneOf(['write', 'sync', 'synced'] as const)
   const of = chance.oneOf(['vote', 'chunk', 'anything'] as const)
   process.disk.weather.crashAt = { moment, of, crash: () => down(process, `crashes at a ${moment} of ${of}`) }
 })

@@ -4,14 +4,20 @@ import type { MemoryNetwork } from '../../transport/memory.ts'
 import type { Chance, Range } from '../chance.ts'
 import type { SimulatedProcess } from '../simulated-process.ts'
 
+/** Links that are full: a share of what is sent finds no room, but what is smaller than `fromBytes` always does. */
+export interface Loss {
+  share: number
+  fromBytes: number
+}
+
 /** What a fault may touch. */
 export interface Stage {
   readonly chance: Chance
   readonly network: MemoryNetwork
   /** Of each delivery; changed in place. */
   readonly delayMs: { min: number; max: number }
-  /** Of the messages between members, what links refuse as if they were full; changed in place. */
-  readonly lost: { share: number }
+  /** What links refuse of the messages between members; changed in place. */
+  readonly lost: Loss
   /** The machines that take part, running or not. */
   readonly machines: readonly SimulatedProcess[]
   readonly running: readonly SimulatedProcess[]

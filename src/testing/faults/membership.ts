@@ -17,7 +17,7 @@ export const guests: Fault = {
  * Everyone who went before is out of the configuration, the voters that stay and run are a majority of it, and someone stays at an address
  * that all know from the start: else those who all start again at once would not find each other.
  */
-function mayGo({ leader, machines, running }: Stage, process: SimulatedProcess): boolean {
+export function mayGo({ leader, machines, running }: Stage, process: SimulatedProcess): boolean {
   const configuration = leader?.context?.configuration
   if (!configuration || !process.group) return false
   const { voters } = configuration

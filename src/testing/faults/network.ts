@@ -3,6 +3,7 @@
  * be slow, silent (a path is cut, one way or both; what was sent waits), full (what does not fit is refused, and so lost), or gone: then what
  * was on its way is lost, and both ends dial anew. Messages of different links, and of one pair's old and new link, overtake each other.
  */
+import type { Range } from '../chance.ts'
 import { type Fault, nothing, type Stage, twoOf } from './fault.ts'
 
 const delay: Fault = {
@@ -17,16 +18,20 @@ const delay: Fault = {
   },
 }
 
+/** Often there is room for a heartbeat where there is none for a batch of entries, or for a piece of a snapshot. */
+function fill({ chance, lost, note }: Stage): () => void {
+  lost.share = chance.oneOf([0.05, 0.2, 0.5])
+  lost.fromBytes = chance.oneOf([0, 30, 300, 3_000])
+  note('net', `is full for ${lost.share * 100} % of what is sent in ${lost.fromBytes} bytes or more`)
+  return () => {
+    lost.share = 0
+  }
+}
+
 const lose: Fault = {
   name: 'lose',
   lastsMs: { min: 500, max: 5_000 },
-  begin: ({ chance, lost, note }) => {
-    lost.share = chance.oneOf([0.02, 0.1, 0.4])
-    note('net', `is full for ${lost.share * 100} % of what is sent`)
-    return () => {
-      lost.share = 0
-    }
-  },
+  begin: fill,
 }
 
 const cut: Fault = {
@@ -55,8 +60,19 @@ const cutOneWay: Fault = {
   },
 }
 
-/** A firewall that goes up between: half the time it also ends the links, and then both ends know at once. */
-function part({ chance, network, machines, note }: Stage, sides: readonly (readonly string[])[]): () => void {
+export const CROWDED_MS: Range = { min: 200, max: 2_000 }
+
+/** As a path is there again, all that waited wants to go at once. */
+export function crowd(stage: Stage): void {
+  stage.after(stage.chance.within(CROWDED_MS), fill(stage))
+}
+
+/**
+ * A firewall that goes up between: half the time it also ends the links, and then both ends know at once. A leader without a majority is
+ * often at its busiest: what it takes from its clients then does not leave, and must go when another leads. Links may be full afterwards.
+ */
+function part(stage: Stage, sides: readonly (readonly string[])[]): () => void {
+  const { chance, network, machines, leader, note } = stage
   network.partition(sides)
   const sideOf = (name: string): number => sides.findIndex((side) => side.includes(name))
   const ends = chance.flip(0.5)
@@ -67,7 +83,12 @@ function part({ chance, network, machines, note }: Stage, sides: readonly (reado
   for (const { name: a } of ends ? machines : []) {
     for (const { name: b } of machines) if (a < b && sideOf(a) !== sideOf(b)) network.dropLinks(a, b)
   }
-  return () => network.partition([])
+  const beside = leader === null ? [] : machines.filter(({ name }) => sideOf(name) === sideOf(leader.name))
+  if (leader !== null && beside.length * 2 <= machines.length && chance.flip(0.5)) stage.flood(leader)
+  return () => {
+    network.partition([])
+    if (chance.flip(0.3)) crowd(stage)
+  }
 }
 
 /** Each machine to any of two or three sides. */
@@ -77,24 +98,35 @@ function sidesOf({ chance, machines }: Stage, count = chance.within({ min: 2, ma
   return sides
 }
 
-export const partition: Fault = {
+/** Two rooms, as many machines in each as can be. */
+function halvesOf({ chance, machines }: Stage): string[][] {
+  const names = chance.shuffled(machines).map(({ name }) => name)
+  const half = Math.ceil(names.length / 2)
+  return [names.slice(0, half), names.slice(half)]
+}
+
+/** Both sides are large enough to take themselves for all there is. */
+export const halves: Fault = {
+  name: 'halves',
+  lastsMs: { min: 2_000, max: 9_000 },
+  parts: true,
+  begin: (stage) => part(stage, halvesOf(stage)),
+}
+
+const partition: Fault = {
   name: 'partition',
   lastsMs: { min: 500, max: 9_000 },
   parts: true,
   begin: (stage) => part(stage, sidesOf(stage)),
 }
 
-/** Often while its clients are at their busiest: what it takes from them no longer leaves, and must go when another leads. */
-const isolateLeader: Fault = {
+export const isolateLeader: Fault = {
   name: 'isolateLeader',
   lastsMs: { min: 1_000, max: 9_000 },
   parts: true,
   begin: (stage) => {
-    const { leader, chance } = stage
-    if (!leader) return null
-    const undo = part(stage, [[leader.name]])
-    if (chance.flip(0.5)) stage.flood(leader)
-    return undo
+    const { leader } = stage
+    return leader ? part(stage, [[leader.name]]) : null
   },
 }
 
@@ -168,6 +200,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
   cut,
   cutOneWay,
   partition,
+  halves,
   isolateLeader,
   partOneWay,
   bridge,
