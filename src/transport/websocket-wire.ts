@@ -4,21 +4,18 @@
  */
 import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
-import { WHOLE_FRAME_BYTES_MAX, wholeFrame } from './websocket-frame.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
 const BINARY = { binary: true, compress: false } as const
 
 export class WebSocketWire implements Wire {
   readonly #webSocket: WebSocket
-  readonly #isDialler: boolean
-  /** Under the WebSocket, once there is one: for small frames, for corking, and to hear when it has drained. */
+  /** Under the WebSocket, once there is one: for corking, and to hear when it has drained. */
   #socket: Socket | null = null
 
   /** Wires the news of `webSocket` to `events`; `closed` and all else comes from there on. */
-  constructor(webSocket: WebSocket, isDialler: boolean, events: WireEvents) {
+  constructor(webSocket: WebSocket, events: WireEvents) {
     this.#webSocket = webSocket
-    this.#isDialler = isDialler
     webSocket.on('message', (data, isBinary) => {
       if (isBinary && data instanceof Uint8Array) events.packet(data)
       else events.violated('A text message came where all is binary.')
@@ -40,12 +37,8 @@ export class WebSocketWire implements Wire {
     return this.#webSocket.bufferedAmount
   }
 
-  /** Nothing is compressed, so `ws` holds no frame back that a small one could overtake. */
   send(packet: Uint8Array): void {
-    if (this.#webSocket.readyState !== WebSocket.OPEN) return
-    const socket = packet.length <= WHOLE_FRAME_BYTES_MAX ? this.#socket : null
-    if (socket) socket.write(wholeFrame(packet, this.#isDialler))
-    else this.#webSocket.send(packet, BINARY)
+    if (this.#webSocket.readyState === WebSocket.OPEN) this.#webSocket.send(packet, BINARY)
   }
 
   cork(): void {

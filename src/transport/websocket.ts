@@ -58,7 +58,7 @@ class WebSocketEndpoint implements Endpoint {
       slots: this.#connections.slots,
       accept: (protocol, webSocket, socket, release) => {
         const connect = (connection: Connection): WebSocketWire => {
-          const wire = new WebSocketWire(webSocket, false, connection)
+          const wire = new WebSocketWire(webSocket, connection)
           wire.attach(socket, connection)
           return wire
         }
@@ -91,7 +91,7 @@ class WebSocketEndpoint implements Endpoint {
       maxPayload: WIRE.frameBytesMax,
       generateMask: noMask,
     })
-    const wire = new WebSocketWire(client, true, connection)
+    const wire = new WebSocketWire(client, connection)
     client.on('upgrade', (response) => wire.attach(response.socket, connection))
     client.on('open', () => connection.opened())
     client.on('unexpected-response', (request, response) => {
