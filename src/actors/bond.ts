@@ -3,7 +3,8 @@
  * makes and checks proofs and signed entries, and tells the chart only verdicts, so that no secret enters a snapshot.
  *
  * Raft messages do not pass through the chart: once the bond is steady they go straight to the group's raft actor, a batch at a time.
- * The chart hears of traffic by `bond.heard`, at most each `HEARD_MS`.
+ * The chart hears of traffic by `bond.heard`, at most each `HEARD_MS`. Nor do entries that others bring: who is to be dialled is the catalog's
+ * news, and in a mesh nearly all of what is brought is none.
  *
  * Lifecycle: dialling | accepted -> open (handshake messages) -> steady (bond messages) -> closed.
  */
@@ -26,7 +27,6 @@ import { fitting } from './discovery.ts'
 /** The peer entries a bond tells and learns; the node's catalog stands behind it. */
 export interface Entries {
   readonly own: () => SignedEntry
-  readonly of: (peer: PeerId) => SignedEntry | undefined
   /** Entries of all peers that this group has a steady bond with. */
   readonly bonded: () => readonly SignedEntry[]
   /** Verifies and keeps, only those `of` one peer where it is named; returns the peers of what was kept. */
@@ -47,6 +47,8 @@ export interface BondDeps {
   readonly deliver: (peer: PeerId, messages: readonly RaftMessage[]) => void
   /** The link of bond `id` stands; called again with null when it is down. */
   readonly attach: (id: BondId, link: Link | null) => void
+  /** Whom the peer of bond `id` says that it is bonded with. */
+  readonly acquainted: (id: BondId, peers: readonly PeerId[]) => void
 }
 
 /** The chart hears of traffic at most this often; well below its liveness interval. */
@@ -107,10 +109,6 @@ class BondLink {
         return this.#send({ type: 'Departure' })
       case 'link.sendEntry':
         return this.#send({ type: 'PeerEntryUpdate', entry: this.#deps.entries.own() })
-      case 'link.announceBond': {
-        const entry = this.#deps.entries.of(event.peer)
-        if (entry) this.#send({ type: 'BondFormed', entry })
-      }
     }
   }
 
@@ -235,16 +233,19 @@ class BondLink {
       }
       case 'HandshakeEnd': {
         const proven = this.#proven(link, message.proof)
-        return this.#tell({
-          type: 'bond.handshakeEnd',
-          proven,
-          peers: proven ? this.#deps.entries.learn(message.bonds) : [],
-        })
+        if (proven) this.#learn(message.bonds)
+        return this.#tell({ type: 'bond.handshakeEnd', proven })
       }
       case 'Peers':
         this.#steady = true
-        return this.#tell({ type: 'bond.peers', peers: this.#deps.entries.learn(message.bonds) })
+        this.#learn(message.bonds)
+        return this.#tell({ type: 'bond.peers' })
     }
+  }
+
+  #learn(bonds: readonly SignedEntry[]): void {
+    const peers = this.#deps.entries.learn(bonds)
+    if (this.#bondId) this.#deps.acquainted(this.#bondId, peers)
   }
 
   #onBondMessage(message: BondMessage): void {
@@ -261,10 +262,8 @@ class BondLink {
         const genuine = this.#deps.entries.learn([message.entry], this.#input.peer).length === 1
         return this.#tell({ type: 'bond.entryUpdate', genuine })
       }
-      case 'BondFormed': {
-        const [peer] = this.#deps.entries.learn([message.entry])
-        if (peer) this.#tell({ type: 'bond.bondFormed', peer })
-      }
+      case 'BondFormed':
+        this.#deps.entries.learn([message.entry])
     }
   }
 }

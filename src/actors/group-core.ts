@@ -14,7 +14,7 @@ import { type ErrorCode, TesseraError, traceOf } from '../errors.ts'
 import { type GroupId, type NetworkId, short } from '../identity/digest.ts'
 import type { GroupKey } from '../identity/group-key.ts'
 import type { PeerId } from '../identity/keys.ts'
-import type { PeerEntry } from '../identity/peer-entry.ts'
+import type { PeerEntry, SignedEntry } from '../identity/peer-entry.ts'
 import { judgeTickets, type TicketValidator } from '../identity/ticket.ts'
 import type { Compaction, RaftTiming } from '../limits.ts'
 import type { TicketInput, TicketVerdict } from '../machines/bond/events.ts'
@@ -62,7 +62,10 @@ export interface GroupDeps {
   readonly seed: () => RandomState
   readonly nonce: () => string
   readonly inspected: boolean
-  readonly entries: Omit<Entries, 'bonded'> & { readonly entryOf: (peer: PeerId) => PeerEntry | undefined }
+  readonly entries: Omit<Entries, 'bonded'> & {
+    readonly entryOf: (peer: PeerId) => PeerEntry | undefined
+    readonly signedOf: (peer: PeerId) => SignedEntry | undefined
+  }
   readonly accepted: (linkNumber: number) => Link | undefined
   readonly syncWith: (peer: PeerId, addresses: readonly string[]) => Promise<void>
   /** Something a person should hear of: a rival group, a storage that failed, a broken invariant. */
@@ -102,7 +105,7 @@ export class GroupCore {
     const { clock, nonce, warn } = deps
     this.bonds = new BondBook({
       entryOf: deps.entries.entryOf,
-      signedOf: deps.entries.of,
+      signedOf: deps.entries.signedOf,
       actorOf: (bond) => this.#actor?.getSnapshot().children[bond],
     })
     this.#router = new Router({
@@ -228,6 +231,7 @@ export class GroupCore {
       },
       actions: {
         registerBond: (_, { peer, bond, bondId }) => this.bonds.register(peer, bond, bondId),
+        announceBond: (_, { peer, bondId }) => this.bonds.announce(peer, bondId),
         unregisterBond: (_, { peer, reason }) => this.bonds.unregister(peer, reason),
         tellRaft: enqueueActions(({ enqueue }, hint: BondHint) => {
           if (this.#raftLives) enqueue.sendTo('raft', hint)
@@ -251,6 +255,7 @@ export class GroupCore {
           accepted,
           deliver: (peer, messages) => this.#deliver(peer, messages),
           attach: (id, link) => this.bonds.attach(id, link),
+          acquainted: (id, peers) => this.bonds.acquainted(id, peers),
         }),
         checkTickets: fromPromise(({ input }) => checkTickets(input, this.deps)),
         syncCatalog: fromPromise(({ input }) => syncWith(input.peer, input.addresses)),

@@ -7,7 +7,7 @@ import { getShortestPaths } from 'xstate/graph'
 import { BOND } from '../../src/limits.ts'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
-import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, THIRD, UNKNOWN } from './rig.ts'
+import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, UNKNOWN } from './rig.ts'
 
 /** Nobody outside does anything by itself: every event of a walk is one of the path. */
 export const inert = bondMachine.provide({
@@ -25,14 +25,11 @@ const SAMPLES: Record<string, readonly AnyEventObject[]> = {
     return { type: 'link.closed', reason, byPeer: true }
   }),
   'bond.close': [{ type: 'bond.close', reason: 'Cancelled' }],
-  'bond.announce': [{ type: 'bond.announce', peer: THIRD }],
   'bond.handshakeStart': [start, { ...start, network: OTHER }, { ...start, group: OTHER }, { ...start, proven: false }],
-  'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven, peers: [THIRD] })),
-  'bond.peers': [{ type: 'bond.peers', peers: [THIRD] }],
+  'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven })),
   'bond.ping': [{ type: 'bond.ping', sentMs: 1 }],
   'bond.pong': [{ type: 'bond.pong', sentMs: 1, nowMs: 9 }],
   'bond.entryUpdate': [true, false].map((genuine) => ({ type: 'bond.entryUpdate', genuine })),
-  'bond.bondFormed': [{ type: 'bond.bondFormed', peer: THIRD }],
 }
 
 const SYNC = 'bond.handshake.dialling.syncing'

@@ -1,20 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BOND } from '../../src/limits.ts'
 import type { BondEvent, TicketVerdict } from '../../src/machines/bond/events.ts'
-import {
-  ACCEPTOR,
-  type Asked,
-  BOND_ID,
-  DIALLER,
-  FOREVER,
-  GROUP,
-  NETWORK,
-  PEER,
-  REFUSED,
-  type Rig,
-  rig,
-  THIRD,
-} from './rig.ts'
+import { ACCEPTOR, type Asked, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, PEER, REFUSED, type Rig, rig } from './rig.ts'
 
 /** A bond that stands; what it told before is forgotten. */
 function steady(answers: Partial<Asked> = {}): Rig {
@@ -22,7 +9,7 @@ function steady(answers: Partial<Asked> = {}): Rig {
   bond.send(
     { type: 'link.opened', bondId: BOND_ID },
     { type: 'bond.granted' },
-    { type: 'bond.handshakeEnd', proven: true, peers: [] },
+    { type: 'bond.handshakeEnd', proven: true },
   )
   bond.told.length = 0
   bond.news.length = 0
@@ -139,7 +126,7 @@ describe('tickets', () => {
     bond.send({ type: 'link.opened', bondId: BOND_ID })
     bond.send({ type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, { type: 'bond.granted' })
     bond.pass(1_900)
-    bond.send({ type: 'bond.peers', peers: [] })
+    bond.send({ type: 'bond.peers' })
     bond.asked.tickets = REFUSED
     bond.pass(600)
     expect(bond.end()).toEqual({ outcome: 'closed', reason: 'NotAllowed' })
@@ -188,10 +175,10 @@ describe('an entry update', () => {
 })
 
 describe('what its group asks of a bond', () => {
-  it('tells the peer of a new bond, and of the own new entry', () => {
+  it('tells the peer of the own new entry', () => {
     const bond = steady()
-    bond.send({ type: 'bond.announce', peer: THIRD }, { type: 'bond.entryChanged' })
-    expect(bond.told).toEqual([{ type: 'link.announceBond', peer: THIRD }, { type: 'link.sendEntry' }])
+    bond.send({ type: 'bond.entryChanged' })
+    expect(bond.told).toEqual([{ type: 'link.sendEntry' }])
   })
 
   it('sends `Departure`, then closes `Departed`', () => {
@@ -206,12 +193,6 @@ describe('what its group asks of a bond', () => {
     bond.send({ type: 'bond.close', reason: 'GracefulShutdown' })
     expectEnd(bond, 'closed', 'GracefulShutdown')
   })
-
-  it('passes on whom the peer has bonded with', () => {
-    const bond = steady()
-    bond.send({ type: 'bond.bondFormed', peer: THIRD })
-    expect(bond.news).toEqual([{ type: 'bond.learned', peers: [THIRD] }])
-  })
 })
 
 describe('what ends a steady bond', () => {
@@ -220,8 +201,8 @@ describe('what ends a steady bond', () => {
     [{ type: 'bond.superseded' }, 'closed', 'AlreadyBonded'],
     [{ type: 'bond.undecodable' }, 'failed', 'ProtocolViolation'],
     [{ type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, 'closed', 'ProtocolViolation'],
-    [{ type: 'bond.handshakeEnd', proven: true, peers: [] }, 'closed', 'ProtocolViolation'],
-    [{ type: 'bond.peers', peers: [] }, 'closed', 'ProtocolViolation'],
+    [{ type: 'bond.handshakeEnd', proven: true }, 'closed', 'ProtocolViolation'],
+    [{ type: 'bond.peers' }, 'closed', 'ProtocolViolation'],
   ])('%o', (event, outcome, reason) => {
     const bond = steady()
     bond.send(event)

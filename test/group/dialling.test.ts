@@ -26,10 +26,9 @@ describe('who is dialled', () => {
     expect(group.slot(SMALL)?.phase).toBe('dialling')
   })
 
-  it('never itself, whoever names it', () => {
+  it('never itself', () => {
     const group = rig()
     group.names(SELF)
-    group.send({ type: 'bond.learned', peers: [SELF] })
     expect(group.spawned).toEqual([])
     expect(group.context.peers).toEqual({})
   })
@@ -38,20 +37,10 @@ describe('who is dialled', () => {
     const group = rig()
     group.names(SMALL)
     group.names(SMALL)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
     const { id } = group.spawned[0]!
     group.claims(id)
     group.steady(id)
     group.names(SMALL)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
-    expect(group.spawned).toHaveLength(1)
-  })
-
-  it('one that a handshake or `BondFormed` names, once the catalog says where', () => {
-    const group = rig()
-    group.send({ type: 'bond.learned', peers: [LARGE] })
-    expect(group.spawned).toEqual([])
-    group.names(LARGE)
     expect(group.spawned).toHaveLength(1)
   })
 
@@ -64,10 +53,10 @@ describe('who is dialled', () => {
     expect(group.spawned).toEqual([])
   })
 
-  it('never a departed one, even when a member that has not heard names it', () => {
+  it('never a departed one', () => {
     const group = rig()
     const departed = { peer: SMALL, addresses: ['a'], version: '2', incarnation: 1, departed: true }
-    group.send({ type: 'group.catalog', peers: [departed] }, { type: 'bond.learned', peers: [SMALL] })
+    group.send({ type: 'group.catalog', peers: [departed] })
     group.pass(60_000)
     expect(group.spawned).toEqual([])
   })
@@ -183,7 +172,6 @@ describe('redials', () => {
       const { group, id } = dialled('dialling')
       group.ends(id, reason)
       group.names(SMALL)
-      group.send({ type: 'bond.learned', peers: [SMALL] })
       group.pass(60_000)
       expect(group.spawned).toHaveLength(1)
       group.send({
@@ -197,7 +185,6 @@ describe('redials', () => {
   it('never follow a departure, until the peer’s entry is back', () => {
     const { group, id } = dialled('steady')
     group.ends(id, 'Departed', true)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
     group.pass(60_000)
     expect(group.spawned).toHaveLength(1)
     group.names(SMALL)
@@ -244,7 +231,6 @@ describe('redials', () => {
     const { group, id } = dialled('dialling')
     group.ends(id, 'DialFailed')
     group.names(SMALL)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
     expect(group.spawned).toHaveLength(1)
     group.send({
       type: 'group.catalog',
@@ -411,7 +397,7 @@ describe('the claim on a peer', () => {
 })
 
 describe('a steady bond', () => {
-  it('is registered, told to raft, emitted, and announced to all others', () => {
+  it('is registered, told to raft, emitted, and announced', () => {
     const group = rig()
     const [small, large] = [group.accepts(SMALL), group.accepts(LARGE)]
     group.claims(small)
@@ -419,8 +405,10 @@ describe('a steady bond', () => {
     group.steady(small)
     expect(group.toldTo(small)).toEqual(['bond.granted'])
     group.steady(large)
-    expect(group.toldTo(small)).toEqual(['bond.granted', 'bond.announce'])
-    expect(group.toldTo(large)).toEqual(['bond.granted'])
+    expect(group.effects('announceBond')).toEqual([
+      { peer: SMALL, bondId: BOND_ID },
+      { peer: LARGE, bondId: BOND_ID },
+    ])
     expect(group.effects('registerBond')).toEqual([
       { peer: SMALL, bond: small, bondId: BOND_ID },
       { peer: LARGE, bond: large, bondId: BOND_ID },

@@ -35,7 +35,6 @@ function eventsOf({ context, value }: Snapshot): AnyEventObject[] {
     ...(inbound.length < 1 ? [{ type: 'group.linkAccepted', linkNumber: 1, peer: SMALL, known: true }] : []),
     { type: 'group.catalog', peers: [named(SMALL)] },
     { type: 'group.catalog', peers: [named(SMALL, true)] },
-    { type: 'bond.learned', peers: [SMALL] },
     { type: 'group.redial', peer: SMALL },
     { type: 'group.entryChanged' },
     { type: 'group.leave' },

@@ -84,7 +84,6 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
     },
     entries: {
       own: () => entryOf(party.lies ? THIRD : party.identity, clock),
-      of: () => entryOf(THIRD, clock),
       bonded: () => [],
       learn: (entries, of) =>
         verified(entries, NETWORK, clock.now()).flatMap(({ entry: { peer } }) => (of && peer !== of ? [] : [peer])),
@@ -94,6 +93,7 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
     attach: (_, link) => {
       party.link = link
     },
+    acquainted: () => {},
   }
 }
 

@@ -69,7 +69,6 @@ export type LinkCommand =
   | { type: 'link.pong'; sentMs: number }
   | { type: 'link.departure' }
   | { type: 'link.sendEntry' }
-  | { type: 'link.announceBond'; peer: PeerId }
   | { type: 'link.close'; reason: CloseReason }
 
 /** The link to its chart: what became of it, and what was heard. */
@@ -80,13 +79,12 @@ export type LinkReport =
   | { type: 'bond.heard' }
   | { type: 'bond.undecodable' }
   | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean }
-  | { type: 'bond.handshakeEnd'; proven: boolean; peers: readonly PeerId[] }
-  | { type: 'bond.peers'; peers: readonly PeerId[] }
+  | { type: 'bond.handshakeEnd'; proven: boolean }
+  | { type: 'bond.peers' }
   | { type: 'bond.ping'; sentMs: number }
   | { type: 'bond.pong'; sentMs: number; nowMs: number }
   | { type: 'bond.departure' }
   | { type: 'bond.entryUpdate'; genuine: boolean }
-  | { type: 'bond.bondFormed'; peer: PeerId }
 
 /** The group to a bond. */
 export type BondOrder =
@@ -95,7 +93,6 @@ export type BondOrder =
   | { type: 'bond.superseded' }
   | { type: 'bond.close'; reason: CloseReason }
   | { type: 'bond.depart' }
-  | { type: 'bond.announce'; peer: PeerId }
   | { type: 'bond.entryChanged' }
 
 export type BondEvent = LinkReport | BondOrder | { type: 'bond.ticketExpired' }
@@ -104,7 +101,6 @@ export type BondEvent = LinkReport | BondOrder | { type: 'bond.ticketExpired' }
 export type BondNews =
   | { type: 'bond.claim'; bond: string; peer: PeerId; role: BondRole }
   | { type: 'bond.steady'; bond: string; peer: PeerId; bondId: BondId }
-  | { type: 'bond.learned'; peers: readonly PeerId[] }
   | { type: 'bond.ended'; bond: string; peer: PeerId; outcome: Outcome; reason: EndReason; wasSteady: boolean }
 
 export type TicketVerdict =

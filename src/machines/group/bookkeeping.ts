@@ -31,6 +31,7 @@ export type Order =
   | { readonly order: 'forget'; readonly bond: string }
   | { readonly order: 'redial'; readonly peer: PeerId; readonly delayMs: number }
   | { readonly order: 'cancelRedial'; readonly peer: PeerId }
+  /** And tells all others, who may not know the newcomer yet. */
   | { readonly order: 'register'; readonly peer: PeerId; readonly bond: string; readonly bondId: BondId }
   | {
       readonly order: 'unregister'
@@ -169,14 +170,6 @@ function dropSlot(context: GroupContext, peer: PeerId): GroupContext {
   return { ...context, peers: withoutKey(context.peers, peer) as GroupContext['peers'] }
 }
 
-/** Named by a member. Where it can be dialled stands in the catalog, now or later. */
-export function peersLearned(context: GroupContext, { peers }: News<'bond.learned'>): Step {
-  return inTurn(context, peers, (now, peer) => {
-    if (peer === context.self) return [now, []]
-    return dial(withSlot(now, peer, slotOf(now, peer)), peer)
-  })
-}
-
 export function linkAccepted(context: GroupContext, { linkNumber, peer, known }: On<'group.linkAccepted'>): Step {
   if (peer === context.self) return refuseLink('AlreadyBonded')(context, { linkNumber })
   return spawn(context, peer, 'acceptor', linkNumber, known)
@@ -204,17 +197,12 @@ export function refuseClaim(context: GroupContext, { bond }: { readonly bond: st
   return [context, [{ order: 'send', bond, event: { type: 'bond.refused' } }]]
 }
 
-/** Registers, and tells all others: they may not know the newcomer yet. */
 export function bondSteady(context: GroupContext, { bond, peer, bondId }: News<'bond.steady'>): Step {
   const slot = context.peers[peer]
   if (slot?.bond !== bond || slot.phase === 'steady') return [context, []]
   const steady = settle({ ...slot, bondId, departed: false, blockedVersion: null }, true)
-  const others = Object.values(context.peers).filter(({ phase }) => phase === 'steady')
-  const announce = others.flatMap(({ bond: other }): Order[] =>
-    other === null ? [] : [{ order: 'send', bond: other, event: { type: 'bond.announce', peer } }],
-  )
   const [next, dials] = dialQueued(withSlot(context, peer, steady))
-  return [next, [{ order: 'register', peer, bond, bondId }, ...announce, ...dials]]
+  return [next, [{ order: 'register', peer, bond, bondId }, ...dials]]
 }
 
 /** Steady long enough: what went before is forgotten. */
