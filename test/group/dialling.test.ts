@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PeerId } from '../../src/identity/keys.ts'
 import { BOND } from '../../src/limits.ts'
-import { redialDelay } from '../../src/machines/group/dialling.ts'
+import { nextInRing, redialDelay } from '../../src/machines/group/dialling.ts'
 import { type RandomState, randomFrom } from '../../src/machines/random.ts'
 import { BOND_ID, INPUT, LARGE, rig, SELF, SMALL } from './rig.ts'
 
@@ -96,6 +96,40 @@ describe('who is dialled', () => {
     const before = group.spawned.length
     for (const { id } of group.spawned.slice(0, 2)) group.ends(id, 'Departed')
     expect(group.spawned).toHaveLength(before)
+  })
+
+  it('in the order of the ring, from its own id on', () => {
+    const ids = ['1', '3', '5', '7', '9'].map((digit) => digit.repeat(64) as PeerId)
+    const inTurn = (self: PeerId) => {
+      let left = ids.filter((peer) => peer !== self)
+      return ids.slice(1).map(() => {
+        const next = nextInRing(self, left.toReversed())
+        left = left.filter((peer) => peer !== next)
+        return ids.indexOf(next!)
+      })
+    }
+    expect(ids.map(inTurn)).toEqual([
+      [1, 2, 3, 4],
+      [2, 3, 4, 0],
+      [3, 4, 0, 1],
+      [4, 0, 1, 2],
+      [0, 1, 2, 3],
+    ])
+    expect(nextInRing(SELF, [])).toBeNull()
+  })
+
+  it('never one that is about to be bonded over a link of its own, unless that comes to nothing', () => {
+    const group = rig()
+    const many = Array.from({ length: BOND.dialsMax }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    group.names(...many, SMALL)
+    const inbound = group.accepts(SMALL)
+    group.ends(group.spawned[0]!.id, 'Unauthorized')
+    expect(group.spawned.filter(({ input }) => input.role === 'dialler')).toHaveLength(BOND.dialsMax)
+    expect(group.slot(SMALL)).toMatchObject({ inbound, queued: false, redialDue: false })
+    group.ends(inbound, 'Timeout')
+    expect(group.slot(SMALL)).toMatchObject({ inbound: null, redialDue: true })
+    group.pass(BOND.redialMinMs)
+    expect(group.spawned.at(-1)!.input).toMatchObject({ role: 'dialler', peer: SMALL })
   })
 
   it('gives two bonds of one peer ids that can be told apart', () => {
