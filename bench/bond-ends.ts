@@ -7,7 +7,7 @@ import { linkLogic } from '../src/actors/bond.ts'
 import { verified } from '../src/actors/discovery.ts'
 import { OwnEntry } from '../src/actors/own-entry.ts'
 import { systemClock } from '../src/clock.ts'
-import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
+import type { GroupId, NetworkId } from '../src/identity/digest.ts'
 import { digest } from '../src/identity/digest.ts'
 import { GroupKey } from '../src/identity/group-key.ts'
 import { Identity, type PeerId } from '../src/identity/keys.ts'
@@ -103,7 +103,7 @@ export class BondEnds {
           },
           accepted: (linkNumber) => this.#take(linkNumber),
           deliver: () => {},
-          attach: (_: BondId, __: Link | null) => {},
+          attach: () => {},
           acquainted: () => {},
         }),
         checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {

@@ -1,5 +1,5 @@
 /**
- * What the codec costs: nanoseconds for each entry of an AppendEntries of 500 commands of 64 bytes, and for small messages.
+ * What the codec costs: nanoseconds for each entry of an AppendEntries of 500, of one command of 64 bytes each, and for small messages.
  * Part of `npm run bench -- machine`.
  */
 import type { AppendEntries, Entry, LogIndex, Term } from '../src/machines/raft/messages.ts'
@@ -12,13 +12,14 @@ import {
   encodeRaftBatch,
   encodeValue,
 } from '../src/transport/codec.ts'
+import { pack } from '../src/transport/packed.ts'
 import { type Figure, figure } from './figure.ts'
 
 const COMMANDS = 500
 const entries = Array.from({ length: COMMANDS }, (_, i): Entry => {
-  const command = new Uint8Array(64).fill(i)
+  const packed = pack([new Uint8Array(64).fill(i)])
   const [term, timeMs] = [7 as Term, 1_700_000_000_000 + i]
-  return { kind: 'command', term, timeMs, session: 12, sequence: i, acknowledged: i, command }
+  return { kind: 'commands', term, timeMs, session: 12, sequence: i, acknowledged: i, count: 1, packed }
 })
 const append: AppendEntries = {
   type: 'AppendEntries',

@@ -78,7 +78,11 @@ export async function hotPathFigures(): Promise<Figure[]> {
   let nowMs = 10_000
   const figures = [
     figure('a function call', () => void sink++, 1_000_000),
-    figure('an event of a steady bond', () => bond.send({ type: 'bond.heard' }), 20_000),
+    figure(
+      'an event of a steady bond',
+      () => bond.send({ type: (sink++ & 1) === 0 ? 'bond.silent' : 'bond.heard' }),
+      20_000,
+    ),
     figure('a tick of raft', () => raft.send({ type: 'raft.tick', nowMs: nowMs++ }), 20_000),
     figure('a tick of raft, in place', tickInPlace, 20_000),
     figure('an event that restarts an `after`, on real timers', () => follower.send({ type: 'heard' }), 20_000),

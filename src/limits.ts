@@ -127,6 +127,8 @@ export const RAFT = {
   /** Entries of one AppendEntries, by bytes; large enough to amortise, small enough to interleave. */
   appendBytesMax: 256 * 1024,
   appendEntriesMax: 4_096,
+  /** Commands of one entry: as many as a turn under load brings. */
+  entryCommandsMax: 4_096,
   /** Bytes sent to one follower and not yet acknowledged. */
   inFlightBytesMax: 4 * 1024 * 1024,
   inFlightMessagesMax: 64,

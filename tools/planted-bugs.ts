@@ -254,8 +254,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'tell of a command where its copy stands',
     file: 'actors/replica.ts',
-    find: 'entry.sequence, placed.index, placed.outcome',
-    replace: 'entry.sequence, index, placed.outcome',
+    find: 'sequence + i, placed.index, placed.outcome',
+    replace: 'sequence + i, index, placed.outcome',
   },
   {
     bug: 'restore no snapshot at a restart',
@@ -300,9 +300,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'offer a command again under a new number',
     file: 'actors/client.ts',
-    find: "proposals.push({ kind: 'command', session, sequence: waiting.sequence,",
+    find: 'if (offered.length > 0) this.#deps.propose(together(offered,',
     replace:
-      "if (waiting.offers > 1) { this.#waiting.set(this.#nextSequence, { ...waiting, sequence: this.#nextSequence }); this.#waiting.delete(waiting.sequence) }\n      proposals.push({ kind: 'command', session, sequence: waiting.offers > 1 ? this.#nextSequence++ : waiting.sequence,",
+      'const renamed = offered.map((waiting) => { if (waiting.offers < 2) return waiting; this.#waiting.delete(waiting.sequence); const next = { ...waiting, sequence: this.#nextSequence++ }; this.#waiting.set(next.sequence, next); return next })\n    if (offered.length > 0) this.#deps.propose(together(renamed,',
   },
   // bonds and discovery
   {

@@ -9,8 +9,8 @@ import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry, SignedEntry } from '../identity/peer-entry.ts'
 import { createRegistry } from '../machines/group/registry.ts'
 import { encodeBond } from '../transport/codec.ts'
-import type { Link } from '../transport/transport.ts'
-import { Bond, type RoundTrip } from './bond-handle.ts'
+import type { StandingLink } from './bond.ts'
+import { Bond } from './bond-handle.ts'
 
 export interface BondBookDeps {
   readonly entryOf: (peer: PeerId) => PeerEntry | undefined
@@ -20,14 +20,14 @@ export interface BondBookDeps {
 }
 
 interface BondActor {
-  getSnapshot(): { readonly value: unknown; readonly context: { readonly rtt: RoundTrip | null } }
+  getSnapshot(): { readonly value: unknown }
   send(event: { readonly type: 'bond.close'; readonly reason: CloseReason }): void
 }
 
 export class BondBook {
   readonly registry = createRegistry<Bond>()
   readonly #deps: BondBookDeps
-  readonly #links = new Map<BondId, Link>()
+  readonly #links = new Map<BondId, StandingLink>()
   /** Whom the peers of bonds that are not announced yet have named as theirs. */
   readonly #acquainted = new Map<BondId, ReadonlySet<PeerId>>()
   readonly #peers = new Map<PeerId, Atom<PeerEntry>>()
@@ -37,7 +37,7 @@ export class BondBook {
   }
 
   /** The link of bond `id` stands, or with null, is down. */
-  attach(id: BondId, link: Link | null): void {
+  attach(id: BondId, link: StandingLink | null): void {
     if (link) this.#links.set(id, link)
     else {
       this.#links.delete(id)
@@ -53,15 +53,14 @@ export class BondBook {
   /** The bond with `peer` is steady; its actor is called `bond`. */
   register(peer: PeerId, bond: string, id: BondId): void {
     const { entryOf, actorOf } = this.#deps
-    const link = this.#links.get(id)
+    const standing = this.#links.get(id)
     const entry = entryOf(peer)
-    if (!link || !entry) return
+    if (!standing || !entry) return
     const handle = new Bond({
       id,
-      link,
+      ...standing,
       peer: this.#atomOf(entry),
       state: () => actorOf(bond)?.getSnapshot().value,
-      rtt: () => actorOf(bond)?.getSnapshot().context.rtt ?? null,
       requestClose: (reason) => actorOf(bond)?.send({ type: 'bond.close', reason }),
     })
     this.registry.set(peer, handle)
@@ -75,7 +74,7 @@ export class BondBook {
     const others = [...this.registry].filter(([other]) => other !== peer && !named?.has(other))
     if (!entry || others.length === 0) return
     const bytes = encodeBond({ type: 'BondFormed', entry })
-    for (const [, bond] of others) bond.send(bytes)
+    for (const [, bond] of others) bond.send(bytes, 'prompt')
   }
 
   unregister(peer: PeerId, reason: CloseReason): void {

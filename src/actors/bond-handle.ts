@@ -6,7 +6,7 @@ import { createAtom, type ReadonlyAtom } from '@xstate/store'
 import { type CloseReason, TesseraError } from '../errors.ts'
 import type { BondId } from '../identity/digest.ts'
 import type { PeerEntry } from '../identity/peer-entry.ts'
-import type { Link } from '../transport/transport.ts'
+import type { Lane, Link } from '../transport/transport.ts'
 import type { WaitOptions } from './when.ts'
 
 /** Smoothed round-trip time and its variation, in milliseconds (RFC 6298 §2). */
@@ -80,8 +80,8 @@ export class Bond {
   }
 
   /** For the group: an encoded message to this peer; false where it was not queued. */
-  send(bytes: Uint8Array): boolean {
-    return this.#deps.link.send(bytes)
+  send(bytes: Uint8Array, lane: Lane): boolean {
+    return this.#deps.link.send(bytes, lane)
   }
 
   /** For the group: the bond is down. */

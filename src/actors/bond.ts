@@ -3,8 +3,8 @@
  * makes and checks proofs and signed entries, and tells the chart only verdicts, so that no secret enters a snapshot.
  *
  * Raft messages do not pass through the chart: once the bond is steady they go straight to the group's raft actor, a batch at a time.
- * The chart hears of traffic by `bond.heard`, at most each `HEARD_MS`. Nor do entries that others bring: who is to be dialled is the catalog's
- * news, and in a mesh nearly all of what is brought is none.
+ * Nor does what shows that the peer lives: the link measures that itself, by its heartbeat. Nor do the entries that
+ * it brings: who is to be dialled is the catalog's news, and in a mesh nearly all of what is brought is none.
  *
  * Lifecycle: dialling | accepted -> open (handshake messages) -> steady (bond messages) -> closed.
  */
@@ -18,11 +18,13 @@ import type { PeerId } from '../identity/keys.ts'
 import type { SignedEntry } from '../identity/peer-entry.ts'
 import { WIRE } from '../limits.ts'
 import type { LinkCommand, LinkInput, LinkReport } from '../machines/bond/events.ts'
+import type { Rtt } from '../machines/bond/heartbeat.ts'
 import type { BondMessage, HandshakeMessage } from '../machines/bond/messages.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
 import { decodeBond, decodeHandshake, encodeBond, encodeHandshake } from '../transport/codec.ts'
 import type { Endpoint, Link } from '../transport/transport.ts'
 import { fitting } from './discovery.ts'
+import { type Beating, Heartbeat } from './heartbeat.ts'
 
 /** The peer entries a bond tells and learns; the node's catalog stands behind it. */
 export interface Entries {
@@ -46,13 +48,17 @@ export interface BondDeps {
   /** Raft messages of a steady bond. */
   readonly deliver: (peer: PeerId, messages: readonly RaftMessage[]) => void
   /** The link of bond `id` stands; called again with null when it is down. */
-  readonly attach: (id: BondId, link: Link | null) => void
+  readonly attach: (id: BondId, standing: StandingLink | null) => void
   /** Whom the peer of bond `id` says that it is bonded with. */
   readonly acquainted: (id: BondId, peers: readonly PeerId[]) => void
 }
 
-/** The chart hears of traffic at most this often; well below its liveness interval. */
-const HEARD_MS = 100
+/** The link of a bond, and how far away its peer is. */
+export interface StandingLink {
+  readonly link: Link
+  /** Null until a ping was answered. */
+  readonly rtt: () => Rtt | null
+}
 
 export function linkLogic(deps: BondDeps) {
   return fromCallback<LinkCommand, LinkInput & NonReducibleUnknown>(({ input, sendBack, receive }) => {
@@ -63,21 +69,21 @@ export function linkLogic(deps: BondDeps) {
   })
 }
 
-class BondLink {
+class BondLink implements Beating {
   readonly #deps: BondDeps
   readonly #input: LinkInput
-  readonly #tell: (report: LinkReport) => void
+  readonly tell: (report: LinkReport) => void
   readonly #dialling = new AbortController()
   #link: Link | null = null
   #bondId: BondId | null = null
   #steady = false
   #closing = false
-  #heardMs = Number.NEGATIVE_INFINITY
+  #heartbeat: Heartbeat | null = null
 
   constructor(deps: BondDeps, input: LinkInput, tell: (report: LinkReport) => void) {
     this.#deps = deps
     this.#input = input
-    this.#tell = tell
+    this.tell = tell
   }
 
   open(): void {
@@ -88,7 +94,7 @@ class BondLink {
     }
     const link = linkNumber === null ? undefined : this.#deps.accepted(linkNumber)
     if (link) this.#use(link)
-    else this.#tell({ type: 'link.failed' })
+    else this.tell({ type: 'link.failed' })
   }
 
   handle(event: LinkCommand): void {
@@ -101,10 +107,9 @@ class BondLink {
         return this.#sendEnd(this.#link)
       case 'link.sendPeers':
         return this.#sendPeers(this.#link)
-      case 'link.ping':
-        return this.#send({ type: 'Ping', sentMs: this.#deps.clock.monotonicMs() })
-      case 'link.pong':
-        return this.#pong(this.#link, event.sentMs)
+      case 'link.watch':
+        this.#heartbeat = new Heartbeat(this.#deps.clock, this.#input.seed, this)
+        return
       case 'link.departure':
         return this.#send({ type: 'Departure' })
       case 'link.sendEntry':
@@ -131,19 +136,20 @@ class BondLink {
         if (this.#dialling.signal.aborted) return
       }
     }
-    this.#tell({ type: 'link.failed' })
+    this.tell({ type: 'link.failed' })
   }
 
   #use(link: Link): void {
     this.#link = link
     this.#bondId = digest(link.sharedRandom('tessera.bond.id')) as BondId
-    this.#deps.attach(this.#bondId, link)
+    this.#deps.attach(this.#bondId, { link, rtt: () => this.#heartbeat?.rtt ?? null })
     link.onClose((reason, byPeer) => {
       if (this.#bondId) this.#deps.attach(this.#bondId, null)
       this.#link = null
-      this.#tell({ type: 'link.closed', reason, byPeer })
+      this.#heartbeat?.stop()
+      this.tell({ type: 'link.closed', reason, byPeer })
     })
-    this.#tell({ type: 'link.opened', bondId: this.#bondId })
+    this.tell({ type: 'link.opened', bondId: this.#bondId })
     link.onMessages((messages) => this.#received(messages))
   }
 
@@ -151,7 +157,12 @@ class BondLink {
     if (this.#closing) return
     this.#closing = true
     this.#dialling.abort()
+    this.#heartbeat?.stop()
     void this.#link?.close(reason)
+  }
+
+  ping(sentMs: number): void {
+    this.#send({ type: 'Ping', sentMs })
   }
 
   #send(message: BondMessage): void {
@@ -197,49 +208,34 @@ class BondLink {
   }
 
   #received(messages: readonly Uint8Array[]): void {
+    this.#heartbeat?.heard()
     try {
       for (const bytes of messages) {
-        if (this.#closing) return
-        if (this.#steady) this.#onBondMessage(decodeBond(bytes))
-        else this.#onHandshakeMessage(decodeHandshake(bytes))
+        if (this.#closing || !this.#link) return
+        if (this.#steady) this.#onBondMessage(this.#link, decodeBond(bytes))
+        else this.#onHandshakeMessage(this.#link, decodeHandshake(bytes))
       }
-      this.#heard()
     } catch {
       // Whatever does not decode is the peer's fault; the chart decides what that means in its state.
-      this.#tell({ type: 'bond.undecodable' })
+      this.tell({ type: 'bond.undecodable' })
     }
   }
 
-  #heard(): void {
-    const nowMs = this.#deps.clock.monotonicMs()
-    if (!this.#steady || nowMs - this.#heardMs < HEARD_MS) return
-    this.#heardMs = nowMs
-    this.#tell({ type: 'bond.heard' })
-  }
-
-  /** To the chart a ping or a pong is traffic too, and needs no `bond.heard` beside it. */
-  #tellLife(report: LinkReport): void {
-    this.#heardMs = this.#deps.clock.monotonicMs()
-    this.#tell(report)
-  }
-
-  #onHandshakeMessage(message: HandshakeMessage): void {
-    const link = this.#link
-    if (!link) return
+  #onHandshakeMessage(link: Link, message: HandshakeMessage): void {
     switch (message.type) {
       case 'HandshakeStart': {
         const { network, group, proof } = message
-        return this.#tell({ type: 'bond.handshakeStart', network, group, proven: this.#proven(link, proof) })
+        return this.tell({ type: 'bond.handshakeStart', network, group, proven: this.#proven(link, proof) })
       }
       case 'HandshakeEnd': {
         const proven = this.#proven(link, message.proof)
         if (proven) this.#learn(message.bonds)
-        return this.#tell({ type: 'bond.handshakeEnd', proven })
+        return this.tell({ type: 'bond.handshakeEnd', proven })
       }
       case 'Peers':
         this.#steady = true
         this.#learn(message.bonds)
-        return this.#tell({ type: 'bond.peers' })
+        return this.tell({ type: 'bond.peers' })
     }
   }
 
@@ -248,19 +244,19 @@ class BondLink {
     if (this.#bondId) this.#deps.acquainted(this.#bondId, peers)
   }
 
-  #onBondMessage(message: BondMessage): void {
+  #onBondMessage(link: Link, message: BondMessage): void {
     switch (message.type) {
       case 'Raft':
         return this.#deps.deliver(this.#input.peer, message.messages)
       case 'Ping':
-        return this.#tellLife({ type: 'bond.ping', sentMs: message.sentMs })
+        return this.#pong(link, message.sentMs)
       case 'Pong':
-        return this.#tellLife({ type: 'bond.pong', sentMs: message.sentMs, nowMs: this.#deps.clock.monotonicMs() })
+        return this.#heartbeat?.answered(message.sentMs)
       case 'Departure':
-        return this.#tell({ type: 'bond.departure' })
+        return this.tell({ type: 'bond.departure' })
       case 'PeerEntryUpdate': {
         const genuine = this.#deps.entries.learn([message.entry], this.#input.peer).length === 1
-        return this.#tell({ type: 'bond.entryUpdate', genuine })
+        return this.tell({ type: 'bond.entryUpdate', genuine })
       }
       case 'BondFormed':
         this.#deps.entries.learn([message.entry])

@@ -12,7 +12,10 @@
 import type { Clock } from '../clock.ts'
 import { type ErrorCode, TesseraError } from '../errors.ts'
 import { RAFT } from '../limits.ts'
-import type { Proposal } from '../machines/raft/messages.ts'
+import { BySequence } from '../machines/raft/by-sequence.ts'
+import type { Commands, Proposal } from '../machines/raft/messages.ts'
+import type { Place } from '../transport/cbor-writer.ts'
+import { isBehind, piece } from '../transport/packed.ts'
 
 /** What came of a command, alike on every member. */
 export type Outcome =
@@ -36,18 +39,22 @@ export interface ClientDeps {
 /** When a call is settled: once its command stands in this member's log, or once it is applied. */
 type Until = 'appended' | 'applied'
 
-/** Command `i` of a call is settled. */
-type Settle = (i: number, error: TesseraError | null, index: number, result: unknown) => void
+/** Whoever asked for some commands together. */
+export interface Call {
+  /** Command `i` of the call is settled. */
+  settle(i: number, error: TesseraError | null, index: number, result: unknown): void
+}
 
 interface Waiting {
   readonly sequence: number
   /** Its place in its call. */
   readonly i: number
   readonly command: unknown
-  readonly bytes: Uint8Array
+  /** Where its encoding stands. */
+  readonly place: Place
   readonly until: Until
   readonly deadlineMs: number
-  readonly settle: Settle
+  readonly call: Call
   /** How many times it was offered to a leader, and when last. */
   offers: number
   offeredMs: number
@@ -58,8 +65,7 @@ const SWEEP_MS = 100
 
 export class Client {
   readonly #deps: ClientDeps
-  /** In sequence order, which is insertion order. */
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new BySequence<Waiting>()
   #waitingBytes = 0
   #feeding = 0
   #nextSequence = 1
@@ -86,39 +92,42 @@ export class Client {
     return this.#waiting.size
   }
 
+  get #all(): Waiting[] {
+    return this.#waiting.entries().map(([, waiting]) => waiting)
+  }
+
   /** The open session's id, or null. */
   get session(): number | null {
     return this.#session
   }
 
-  /** Settles each of `commands` (with its encoding) through `settle(i, ...)`; the call itself is synchronous and throws nothing. */
+  /** Settles each of `commands` (with its encoding) through `call`; this itself is synchronous and throws nothing. */
   submit(
     commands: readonly unknown[],
-    encoded: readonly Uint8Array[],
+    encoded: readonly Place[],
     until: Until,
     options: ExecuteOptions,
-    settle: Settle,
+    call: Call,
   ): void {
     const { length } = commands
     const refusal = this.#refusal(encoded, options.signal)
     if (refusal) {
-      for (let i = 0; i < length; i++) settle(i, refusal(commands[i]), 0, undefined)
+      for (let i = 0; i < length; i++) call.settle(i, refusal(commands[i]), 0, undefined)
       return
     }
     const deadlineMs = this.#deadlineMs(options)
-    const told = options.signal ? this.#untilAborted(options.signal, length, settle) : settle
-    for (let i = 0; i < length; i++) this.#wait(i, commands[i], encoded[i] as Uint8Array, until, deadlineMs, told)
+    const told = options.signal ? this.#untilAborted(options.signal, length, call) : call
+    for (let i = 0; i < length; i++) this.#wait(i, commands[i], encoded[i] as Place, until, deadlineMs, told)
     this.#flushSoon()
     this.#sweepSoon()
   }
 
   /** `submit` of one command, without the lists: nearly every call is one. */
-  submitOne(command: unknown, bytes: Uint8Array, until: Until, options: ExecuteOptions, settle: Settle): void {
-    const mayWait = bytes.length <= RAFT.commandBytesMax && this.#hasRoom(1, bytes.length)
-    if (options.signal || this.#stopped || !mayWait) {
-      return this.submit([command], [bytes], until, options, settle)
+  submitOne(command: unknown, place: Place, until: Until, options: ExecuteOptions, call: Call): void {
+    if (options.signal || this.#stopped || !this.#hasRoom(1, sizeOf(place))) {
+      return this.submit([command], [place], until, options, call)
     }
-    this.#wait(0, command, bytes, until, this.#deadlineMs(options), settle)
+    this.#wait(0, command, place, until, this.#deadlineMs(options), call)
     this.#flushSoon()
     this.#sweepSoon()
   }
@@ -130,11 +139,13 @@ export class Client {
     this.#offerAll()
   }
 
-  /** Command `sequence` of `session` now stands in this member's log; it may still be lost with its leader. */
-  appended(session: number, sequence: number, index: number): void {
+  /** These now stand in this member's log, from `index` on; they may still be lost with their leader. */
+  appended({ session, sequence, count }: Commands, index: number): void {
     if (this.#feeding === 0 || session !== this.#session) return
-    const waiting = this.#waiting.get(sequence)
-    if (waiting?.until === 'appended') this.#settle(waiting, null, index, undefined)
+    for (let i = 0; i < count; i++) {
+      const waiting = this.#waiting.get(sequence + i)
+      if (waiting?.until === 'appended') this.#settle(waiting, null, index + i, undefined)
+    }
   }
 
   /** Command `sequence` of `session` was applied at `index`. */
@@ -163,10 +174,13 @@ export class Client {
   refused(proposals: readonly Proposal[], code: 'NoLeader' | 'Busy'): void {
     if (code === 'NoLeader') return
     for (const proposal of proposals) {
-      if (proposal.kind !== 'command') continue
-      const waiting = this.#waiting.get(proposal.sequence)
-      if (waiting?.offers === 1)
-        this.#settle(waiting, new TesseraError('Busy', { command: waiting.command }), 0, undefined)
+      if (proposal.kind !== 'commands') continue
+      const end = proposal.sequence + proposal.count
+      for (let sequence = proposal.sequence; sequence < end; sequence++) {
+        const waiting = this.#waiting.get(sequence)
+        if (waiting?.offers === 1)
+          this.#settle(waiting, new TesseraError('Busy', { command: waiting.command }), 0, undefined)
+      }
     }
   }
 
@@ -178,25 +192,16 @@ export class Client {
   /** Every waiting call is rejected, and every later one. */
   stop(code: ErrorCode): void {
     this.#stopped = new TesseraError(code)
-    for (const waiting of [...this.#waiting.values()]) this.#settle(waiting, new TesseraError(code), 0, undefined)
+    for (const waiting of this.#all) this.#settle(waiting, new TesseraError(code), 0, undefined)
     this.#deps.clock.clearTimeout(this.#sweeper)
     this.#sweeper = null
   }
 
-  #refusal(
-    encoded: readonly Uint8Array[],
-    signal: AbortSignal | undefined,
-  ): ((command: unknown) => TesseraError) | null {
+  #refusal(encoded: readonly Place[], signal: AbortSignal | undefined): ((command: unknown) => TesseraError) | null {
     if (this.#stopped) return (command) => new TesseraError(this.#stopped?.code ?? 'NotJoined', { command })
     if (signal?.aborted) return (command) => aborted(command, signal)
     let bytes = 0
-    for (const one of encoded) {
-      bytes += one.length
-      if (one.length > RAFT.commandBytesMax) {
-        return (command) =>
-          new TesseraError('MessageTooLarge', { command, detail: `A command may have ${RAFT.commandBytesMax} bytes.` })
-      }
-    }
+    for (const one of encoded) bytes += sizeOf(one)
     return this.#hasRoom(encoded.length, bytes) ? null : (command) => new TesseraError('Busy', { command })
   }
 
@@ -210,12 +215,12 @@ export class Client {
     return this.#turnMs + timeoutMs
   }
 
-  #wait(i: number, command: unknown, bytes: Uint8Array, until: Until, deadlineMs: number, settle: Settle): void {
+  #wait(i: number, command: unknown, place: Place, until: Until, deadlineMs: number, call: Call): void {
     if (this.#waiting.size === 0) this.#beginAfterPause(this.#turnMs)
     const sequence = this.#nextSequence++
-    const waiting: Waiting = { sequence, i, command, bytes, until, deadlineMs, settle, offers: 0, offeredMs: 0 }
+    const waiting: Waiting = { sequence, i, command, place, until, deadlineMs, call, offers: 0, offeredMs: 0 }
     this.#waiting.set(sequence, waiting)
-    this.#waitingBytes += bytes.length
+    this.#waitingBytes += sizeOf(place)
     if (until === 'appended') this.#feeding++
     this.#unoffered.push(waiting)
   }
@@ -231,13 +236,13 @@ export class Client {
 
   #settle(waiting: Waiting, error: TesseraError | null, index: number, result: unknown): void {
     if (!this.#waiting.delete(waiting.sequence)) return
-    this.#waitingBytes -= waiting.bytes.length
+    this.#waitingBytes -= sizeOf(waiting.place)
     if (waiting.until === 'appended') this.#feeding--
-    waiting.settle(waiting.i, error, index, result)
+    waiting.call.settle(waiting.i, error, index, result)
   }
 
-  /** `settle` for the next `count` commands, which are given up when the signal fires; the last one settled takes the listener off. */
-  #untilAborted(signal: AbortSignal, count: number, settle: Settle): Settle {
+  /** `call` for the next `count` commands, which are given up when the signal fires; the last one settled takes the listener off. */
+  #untilAborted(signal: AbortSignal, count: number, call: Call): Call {
     const first = this.#nextSequence
     let open = count
     const giveUp = () => {
@@ -247,9 +252,11 @@ export class Client {
       }
     }
     signal.addEventListener('abort', giveUp, { once: true })
-    return (i, error, index, result) => {
-      if (--open === 0) signal.removeEventListener('abort', giveUp)
-      settle(i, error, index, result)
+    return {
+      settle: (i, error, index, result) => {
+        if (--open === 0) signal.removeEventListener('abort', giveUp)
+        call.settle(i, error, index, result)
+      },
     }
   }
 
@@ -280,30 +287,28 @@ export class Client {
       return
     }
     this.#unoffered = []
-    this.#offer([...this.#waiting.values()])
+    this.#offer(this.#all)
   }
 
   #offer(gathered: readonly Waiting[]): void {
     const session = this.#session
-    const oldest = this.#waiting.keys().next()
-    if (session === null || oldest.done) return
-    const acknowledged = oldest.value - 1
+    const oldest = this.#waiting.first
+    if (session === null || oldest === undefined) return
+    const acknowledged = oldest - 1
     const nowMs = this.#deps.clock.monotonicMs()
-    const proposals: Proposal[] = []
-    for (const waiting of gathered) {
-      if (!this.#waiting.has(waiting.sequence)) continue
+    const offered = gathered.filter(({ sequence }) => this.#waiting.has(sequence))
+    for (const waiting of offered) {
       waiting.offers++
       waiting.offeredMs = nowMs
-      proposals.push({ kind: 'command', session, sequence: waiting.sequence, acknowledged, command: waiting.bytes })
     }
-    if (proposals.length > 0) this.#deps.propose(proposals)
+    if (offered.length > 0) this.#deps.propose(together(offered, session, acknowledged))
   }
 
   /** The group forgot this session: what was offered in it may or may not be applied; what was not goes into a new one. */
   #sessionExpired(): void {
     this.#session = null
     this.#nonce = null
-    for (const waiting of [...this.#waiting.values()]) {
+    for (const waiting of this.#all) {
       if (waiting.offers > 0)
         this.#settle(waiting, new TesseraError('SessionExpired', { command: waiting.command }), 0, undefined)
     }
@@ -327,20 +332,48 @@ export class Client {
 
   #sweep(nowMs: number): void {
     this.#noteAnswers(nowMs)
-    for (const waiting of [...this.#waiting.values()]) {
+    for (const waiting of this.#all) {
       if (waiting.deadlineMs > nowMs) continue
       this.#settle(waiting, new TesseraError('DeadlineExceeded', { command: waiting.command }), 0, undefined)
     }
     if (nowMs - this.#lastAnswerMs >= RAFT.resendMs) {
       this.#lastAnswerMs = nowMs
       this.#offerAll()
-    } else this.#offer([...this.#waiting.values()].filter((waiting) => this.#isOvertaken(waiting, nowMs)))
+    } else this.#offer(this.#all.filter((waiting) => this.#isOvertaken(waiting, nowMs)))
   }
 
   /** Later offers were answered, and this one has had its time. */
   #isOvertaken({ offers, offeredMs }: Waiting, nowMs: number): boolean {
     return offers > 0 && offeredMs < this.#answeredOfferMs && nowMs - offeredMs >= RAFT.resendMs
   }
+}
+
+/** As few proposals as there can be: those that follow each other, in sequence and in memory, are one. */
+function together(offered: readonly Waiting[], session: number, acknowledged: number): Commands[] {
+  const proposals: Commands[] = []
+  for (let start = 0; start < offered.length; ) {
+    const end = runEnd(offered, start)
+    const { sequence, place } = offered[start]!
+    const packed = piece(place, offered[end - 1]!.place)
+    proposals.push({ kind: 'commands', session, sequence, acknowledged, count: end - start, packed })
+    start = end
+  }
+  return proposals
+}
+
+function runEnd(offered: readonly Waiting[], start: number): number {
+  let last = offered[start]!
+  let end = start + 1
+  for (; end < offered.length && end - start < RAFT.entryCommandsMax; end++) {
+    const next = offered[end]!
+    if (next.sequence !== last.sequence + 1 || !isBehind(last.place, next.place)) break
+    last = next
+  }
+  return end
+}
+
+function sizeOf({ start, end }: Place): number {
+  return end - start
 }
 
 function aborted(command: unknown, signal: AbortSignal): TesseraError {

@@ -24,7 +24,14 @@ import { groupMachine } from '../machines/group/machine.ts'
 import { isMember } from '../machines/raft/configuration.ts'
 import type { Apply, Persist, Respond, Send } from '../machines/raft/effects.ts'
 import { eventOf, type RaftEvent } from '../machines/raft/machine.ts'
-import type { FormationId, LeadershipPreference, LogIndex, RaftMessage, Snapshot } from '../machines/raft/messages.ts'
+import {
+  type FormationId,
+  type LeadershipPreference,
+  type LogIndex,
+  type RaftMessage,
+  type Snapshot,
+  spanOf,
+} from '../machines/raft/messages.ts'
 import type { RandomState } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { encodeBond } from '../transport/codec.ts'
@@ -322,8 +329,8 @@ export class GroupCore {
     if (from <= this.status.get().lastIndex) this.#reverted++
     let index = from as number
     for (const entry of entries) {
-      if (entry.kind === 'command') this.client.appended(entry.session, entry.sequence, index)
-      index++
+      if (entry.kind === 'commands') this.client.appended(entry, index)
+      index += spanOf(entry)
     }
   }
 

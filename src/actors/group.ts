@@ -10,7 +10,7 @@ import type { AnswerOf, AnyStateMachine, CommandOf, QueryOf, ResultOf } from '..
 import { encodeCommand } from '../transport/codec.ts'
 import { abortable } from './abortable.ts'
 import type { Bond } from './bond-handle.ts'
-import type { ExecuteOptions } from './client.ts'
+import type { Call, ExecuteOptions } from './client.ts'
 import type { GroupActor, GroupCore } from './group-core.ts'
 import type { GroupStatus } from './group-status.ts'
 import { type Member, membersOf } from './members.ts'
@@ -165,13 +165,14 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
       const executed = new Array<Executed<ResultOf<M>>>(commands.length)
       let open = commands.length
       let failure: TesseraError | null = null
-      this.#core.client.submit(commands, encoded, until, options, (i, error, index, result) => {
+      const settle: Call['settle'] = (i, error, index, result) => {
         if (error) failure ??= error
         else executed[i] = { index, result: result as ResultOf<M> }
         if (--open > 0) return
         if (failure) reject(failure)
         else resolve(executed)
-      })
+      }
+      this.#core.client.submit(commands, encoded, until, options, { settle })
     })
   }
 
@@ -182,11 +183,24 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   ): Promise<Executed<ResultOf<M>>> {
     return new Promise((resolve, reject) => {
       this.#assertJoined()
-      this.#core.client.submitOne(command, encodeCommand(command), until, options, (_, error, index, result) => {
-        if (error) reject(error)
-        else resolve({ index, result: result as ResultOf<M> })
-      })
+      this.#core.client.submitOne(command, encodeCommand(command), until, options, new One(resolve, reject))
     })
+  }
+}
+
+/** A call of one command: nearly every call is one. Thousands wait at a time, so there is one object for each and no closure. */
+class One<Result> implements Call {
+  readonly #resolve: (executed: Executed<Result>) => void
+  readonly #reject: (error: TesseraError) => void
+
+  constructor(resolve: (executed: Executed<Result>) => void, reject: (error: TesseraError) => void) {
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  settle(_: number, error: TesseraError | null, index: number, result: unknown): void {
+    if (error) this.#reject(error)
+    else this.#resolve({ index, result: result as Result })
   }
 }
 

@@ -119,8 +119,8 @@ const groupView = ({ self, group, raft, leaving, peers }: GroupContext) => ({
 })
 
 const bondView = (context: BondContext) => {
-  const { role, peer, bondId, rtt, missed, syncAttempts, expires, outcome, reason } = context
-  return { role, peer, bondId, rtt, missed, syncAttempts, expires, outcome, reason }
+  const { role, peer, bondId, syncAttempts, expires, outcome, reason } = context
+  return { role, peer, bondId, syncAttempts, expires, outcome, reason }
 }
 
 const raftView = (context: RaftContext) => {

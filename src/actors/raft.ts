@@ -12,6 +12,7 @@ import { inPlace } from '../machines/raft/in-place.ts'
 import { nextDeadlineMs, type RaftEvent, raftMachine } from '../machines/raft/machine.ts'
 import type { Snapshot } from '../machines/raft/messages.ts'
 import type { Effect } from '../machines/raft/step.ts'
+import { type Ticking, wheelOf } from '../timing-wheel.ts'
 import { News } from './news.ts'
 import { checksumOf, describeChunks } from './snapshot-format.ts'
 import type { RaftStore } from './storage/storage.ts'
@@ -152,53 +153,69 @@ export function chunksOf(store: RaftStore, { index, chunks }: Snapshot): Uint8Ar
 }
 
 /**
- * Feeds the machine its time: each `tickMs`, and sooner where the machine has a nearer deadline. The machine's time begins as the wall
- * clock's and then only passes: a wall clock that is set back must not stop heartbeats and elections until it has caught up.
+ * Feeds the machine its time: each `tickMs`, at once with all else that ticks in this process, and sooner where the machine has a nearer
+ * deadline. The machine's time begins as the wall clock's and then only passes: a wall clock that is set back must not stop heartbeats
+ * and elections until it has caught up.
  */
-export class Ticker {
+export class Ticker implements Ticking {
   readonly #clock: Clock
   readonly #raft: RaftActor
   /** The wall clock at the moment 0 of the monotonic one. */
   readonly #originMs: number
+  #slot = 0
+  #nextTickMs = 0
+  /** The next tick or the deadline before it; during a step, which may move it, there is nothing to hurry for. */
+  #dueMs = Number.NEGATIVE_INFINITY
   #timer: unknown = null
-  #dueMs = Number.POSITIVE_INFINITY
   #stopped = false
 
   constructor(clock: Clock, raft: RaftActor) {
     this.#clock = clock
     this.#raft = raft
     this.#originMs = clock.now() - clock.monotonicMs()
-    this.#arm(this.#nowMs + RAFT_TIMING.tickMs)
+    this.#wait()
   }
 
-  get #nowMs(): number {
-    return this.#originMs + this.#clock.monotonicMs()
-  }
-
-  /** The machine may have a nearer deadline than the timer knows of; cheap where it has not. */
-  hurry(): void {
-    const deadlineMs = nextDeadlineMs(this.#raft.getSnapshot().context)
-    if (deadlineMs < this.#dueMs && !this.#stopped) this.#arm(deadlineMs)
+  /** The machine may have a nearer deadline than is waited for; cheap where it has not. */
+  hurry(leastMs = 0): void {
+    const deadlineMs = nextDeadlineMs(this.#raft.getSnapshot().context) - this.#originMs
+    if (deadlineMs >= this.#dueMs || this.#stopped) return
+    this.#dueMs = deadlineMs
+    this.#clock.clearTimeout(this.#timer)
+    const leftMs = Math.max(leastMs, deadlineMs - this.#clock.monotonicMs())
+    this.#timer = this.#clock.setTimeout(() => this.#early(), leftMs)
   }
 
   stop(): void {
     this.#stopped = true
+    wheelOf(this.#clock).remove(this, this.#slot)
     this.#clock.clearTimeout(this.#timer)
   }
 
-  #arm(dueMs: number): void {
-    this.#dueMs = dueMs
-    this.#clock.clearTimeout(this.#timer)
-    this.#timer = this.#clock.setTimeout(() => this.#tick(), Math.max(0, dueMs - this.#nowMs))
+  /** From the wheel. */
+  tick(): void {
+    this.#step()
+    if (!this.#stopped) this.#wait()
   }
 
-  #tick(): void {
+  #wait(): void {
+    this.#nextTickMs = this.#clock.monotonicMs() + RAFT_TIMING.tickMs
+    this.#slot = wheelOf(this.#clock).add(this, this.#nextTickMs)
+    this.#dueMs = this.#nextTickMs
+    this.hurry(1)
+  }
+
+  #early(): void {
+    this.#step()
+    this.#dueMs = this.#nextTickMs
+    this.hurry(1)
+  }
+
+  #step(): void {
     // A disk that failed is raft's end; ticks are for the living.
     if (this.#raft.getSnapshot().status !== 'active') return this.stop()
-    const nowMs = this.#nowMs
-    this.#dueMs = nowMs + RAFT_TIMING.tickMs
-    this.#raft.send({ type: 'raft.tick', nowMs })
-    const deadlineMs = nextDeadlineMs(this.#raft.getSnapshot().context)
-    if (!this.#stopped) this.#arm(Math.max(nowMs + 1, Math.min(nowMs + RAFT_TIMING.tickMs, deadlineMs)))
+    this.#clock.clearTimeout(this.#timer)
+    this.#dueMs = Number.NEGATIVE_INFINITY
+    this.#raft.send({ type: 'raft.tick', nowMs: this.#originMs + this.#clock.monotonicMs() })
   }
 }

@@ -6,10 +6,12 @@
  * for an index, is told in the same turn.
  */
 import { assert } from '../errors.ts'
+import { RAFT } from '../limits.ts'
 import type { Apply } from '../machines/raft/effects.ts'
-import type { CommandEntry, Entry, LogIndex } from '../machines/raft/messages.ts'
+import type { CommandsEntry, Entry, LogIndex } from '../machines/raft/messages.ts'
 import { SessionTable } from '../machines/raft/session.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
+import { Cursor } from '../transport/cbor-cursor.ts'
 import { decodeValue } from '../transport/codec.ts'
 import type { Outcome } from './client.ts'
 import { decodeState, encodeState, type Placed } from './snapshot-format.ts'
@@ -41,7 +43,7 @@ export class Replica {
 
   apply({ from, entries }: Apply): void {
     assert(from === this.#applied + 1, `Entry ${from} was to be applied after ${this.#applied}.`)
-    for (const entry of entries) this.#applyOne(entry, ++this.#applied)
+    for (const entry of entries) this.#applyEntry(entry, this.#applied + 1)
   }
 
   /** All of it, after what was applied so far, in chunks (Raft §7). Throws what the state machine throws. */
@@ -59,37 +61,49 @@ export class Replica {
     for (const { id, nonce } of sessions.sessions) this.#deps.onSession(nonce, id)
   }
 
-  #applyOne(entry: Entry, index: number): void {
+  #applyEntry(entry: Entry, index: number): void {
     this.#sessions.advance(entry.timeMs)
-    if (entry.kind === 'session') {
-      this.#sessions.open(index, entry.nonce)
-      this.#deps.onSession(entry.nonce, index)
-    } else if (entry.kind === 'command') {
-      const placed = this.#once(entry, index)
-      this.#deps.onCommand(entry.session, entry.sequence, placed.index, placed.outcome)
+    if (entry.kind === 'commands') return this.#applyCommands(entry, index)
+    this.#applied = index
+    if (entry.kind !== 'session') return
+    this.#sessions.open(index, entry.nonce)
+    this.#deps.onSession(entry.nonce, index)
+  }
+
+  #applyCommands(entry: CommandsEntry, first: number): void {
+    const { session, sequence, packed } = entry
+    const cursor = new Cursor(packed)
+    for (let i = 0; i < entry.count; i++) {
+      const index = first + i
+      const length = cursor.skipBytes(RAFT.commandBytesMax)
+      this.#applied = index
+      const placed = this.#once(entry, sequence + i, index, cursor.at - length, cursor.at)
+      this.#deps.onCommand(session, sequence + i, placed.index, placed.outcome)
     }
   }
 
   /** Thesis §6.3: a command of a session has one outcome at one place, however often it stands in the log. */
-  #once(entry: CommandEntry, index: number): Placed {
-    const decision = this.#sessions.decide(entry.session, entry.sequence, entry.acknowledged)
-    const failed = (code: 'SessionExpired' | 'CommandFailed', detail: string): Placed => {
-      return { index, outcome: { ok: false, code, detail } }
-    }
-    if (decision === 'expired') return failed('SessionExpired', `Session ${entry.session}.`)
-    if (decision === 'stale') return failed('CommandFailed', 'Its answer was acknowledged before.')
+  #once(entry: CommandsEntry, sequence: number, index: number, start: number, end: number): Placed {
+    const decision = this.#sessions.decide(entry.session, sequence, entry.acknowledged)
+    if (decision === 'expired') return failed(index, 'SessionExpired', `Session ${entry.session}.`)
+    if (decision === 'stale') return failed(index, 'CommandFailed', 'Its answer was acknowledged before.')
     if (decision !== 'apply') return decision.cached
-    const placed = { index, outcome: this.#outcomeOf(entry, index) }
-    this.#sessions.record(entry.session, entry.sequence, placed)
+    const placed = { index, outcome: this.#outcomeOf(entry, index, start, end) }
+    this.#sessions.record(entry.session, sequence, placed)
     return placed
   }
 
-  #outcomeOf(entry: CommandEntry, index: number): Outcome {
+  /** Of the command that stands there in the entry. */
+  #outcomeOf({ packed, term, timeMs }: CommandsEntry, index: number, start: number, end: number): Outcome {
     try {
-      const command = decodeValue(entry.command)
-      return { ok: true, result: this.#deps.machine.apply(command, { index, term: entry.term, timeMs: entry.timeMs }) }
+      const command = decodeValue(packed, start, end)
+      return { ok: true, result: this.#deps.machine.apply(command, { index, term, timeMs }) }
     } catch (error) {
       return { ok: false, code: 'CommandFailed', detail: error instanceof Error ? error.message : String(error) }
     }
   }
+}
+
+function failed(index: number, code: 'SessionExpired' | 'CommandFailed', detail: string): Placed {
+  return { index, outcome: { ok: false, code, detail } }
 }

@@ -11,6 +11,7 @@ import { TesseraError } from '../errors.ts'
 import { IDENTITY } from '../limits.ts'
 import type { Aead, Agreement, CryptoProvider, Signer } from './crypto.ts'
 import { portableBlake3, portableKeyedBlake3 } from './crypto-portable.ts'
+import { SMALL_BYTES_MAX, type SmallAead, smallAead } from './crypto-small.ts'
 import { isSoundPublicKey } from './ed25519-points.ts'
 import { expectBytes } from './key-bytes.ts'
 
@@ -109,19 +110,22 @@ function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey?: Uint8Array)
   }
 }
 
-/** A class, not an object of closures: every link holds two of these. */
+/** A class, not an object of closures: every link holds two of these. What is small goes past OpenSSL, where `small` is there. */
 class NativeAead implements Aead {
   readonly #node: NodeCrypto
-  readonly #secret: KeyObject
+  readonly #small: SmallAead | null
+  readonly #key: Uint8Array
 
-  constructor(node: NodeCrypto, key: Uint8Array) {
+  constructor(node: NodeCrypto, small: SmallAead | null, key: Uint8Array) {
     this.#node = node
-    this.#secret = node.createSecretKey(expectBytes(key, 32, 'A ChaCha20-Poly1305 key'))
+    this.#small = small
+    this.#key = expectBytes(key, 32, 'A ChaCha20-Poly1305 key').slice()
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
     expectBytes(nonce, NONCE_BYTES, 'A nonce')
-    const cipher = this.#node.createCipheriv(AEAD, this.#secret, nonce, AEAD_OPTIONS)
+    if (this.#small?.takes(aad, plaintext)) return this.#small.seal(this.#key, nonce, aad, plaintext)
+    const cipher = this.#node.createCipheriv(AEAD, this.#key, nonce, AEAD_OPTIONS)
     if (aad.length > 0) cipher.setAAD(aad, { plaintextLength: plaintext.length })
     const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
     sealed.set(cipher.update(plaintext))
@@ -134,14 +138,22 @@ class NativeAead implements Aead {
     const length = sealed.length - TAG_BYTES
     if (length < 0) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
     expectBytes(nonce, NONCE_BYTES, 'A nonce')
-    const decipher = this.#node.createDecipheriv(AEAD, this.#secret, nonce, AEAD_OPTIONS)
-    if (aad.length > 0) decipher.setAAD(aad, { plaintextLength: length })
-    decipher.setAuthTag(sealed.subarray(length))
-    const plaintext = decipher.update(sealed.subarray(0, length))
+    const [ciphertext, tag] = [sealed.subarray(0, length), sealed.subarray(length)]
+    if (!this.#small?.takes(aad, ciphertext)) return this.#openLarge(nonce, aad, ciphertext, tag)
+    const plaintext = this.#small.open(this.#key, nonce, aad, ciphertext, tag)
+    if (plaintext === null) throw unauthentic()
+    return plaintext
+  }
+
+  #openLarge(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array): Uint8Array {
+    const decipher = this.#node.createDecipheriv(AEAD, this.#key, nonce, AEAD_OPTIONS)
+    if (aad.length > 0) decipher.setAAD(aad, { plaintextLength: ciphertext.length })
+    decipher.setAuthTag(tag)
+    const plaintext = decipher.update(ciphertext)
     try {
       decipher.final()
     } catch (cause) {
-      throw new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
+      throw unauthentic(cause)
     }
     return plain(plaintext)
   }
@@ -159,6 +171,10 @@ function hkdfBy(hmac: CryptoProvider['hmacSha256']): CryptoProvider['hkdfSha256'
     }
     return output
   }
+}
+
+function unauthentic(cause?: unknown): TesseraError {
+  return new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
 }
 
 function nativeMacs(node: NodeCrypto): Pick<CryptoProvider, 'sha256' | 'hmacSha256' | 'hkdfSha256' | 'scrypt'> {
@@ -185,13 +201,14 @@ function nativeMacs(node: NodeCrypto): Pick<CryptoProvider, 'sha256' | 'hmacSha2
 
 function providerOf(node: NodeCrypto): CryptoProvider {
   const keys = new NativeKeys(node)
+  const small = smallAead()
   return {
     name: 'native',
     randomBytes: (length) => plain(node.randomBytes(length)),
     signer: (seed) => signerOf(node, keys, seed),
     verify: verifyWith(node, keys),
     agreement: (secretKey) => agreementOf(node, keys, secretKey),
-    aead: (key) => new NativeAead(node, key),
+    aead: (key) => new NativeAead(node, small, key),
     ...nativeMacs(node),
     blake3: portableBlake3,
     keyedBlake3: portableKeyedBlake3,
@@ -206,7 +223,7 @@ function isComplete(provider: CryptoProvider): boolean {
     const { publicKey, sign } = provider.signer(zeros)
     const { agree } = provider.agreement()
     agree(provider.agreement().publicKey)
-    provider.aead(zeros).seal(zeros.subarray(0, NONCE_BYTES), zeros, zeros)
+    provider.aead(zeros).seal(zeros.subarray(0, NONCE_BYTES), zeros, new Uint8Array(SMALL_BYTES_MAX + 1))
     return provider.verify(publicKey, zeros, sign(zeros))
   } catch {
     // "Unknown cipher", "unsupported": whatever is missing, the portable provider has it.

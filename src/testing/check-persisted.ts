@@ -13,7 +13,7 @@ function holdsChunks(receiving: Platter['receiving'], { index, next }: InstallSn
 }
 
 export function isOnDisk(
-  { hardState, base, entries, receiving }: Platter,
+  { hardState, last, receiving }: Platter,
   self: PeerId,
   to: PeerId,
   message: RaftMessage,
@@ -29,7 +29,7 @@ export function isOnDisk(
     case 'TimeoutNow':
       return term >= message.term
     case 'AppendEntriesResponse':
-      return term > message.term || (term === message.term && base.index + entries.length >= message.matchIndex)
+      return term > message.term || (term === message.term && last >= message.matchIndex)
     case 'InstallSnapshotResponse':
       return term >= message.term && (message.next === 0 || holdsChunks(receiving, message))
     case 'RequestVote':

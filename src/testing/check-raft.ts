@@ -4,6 +4,8 @@
  *
  * Dumb on purpose: it remembers every entry, leader, commit and vote there ever was, whoever had it.
  */
+
+import { termAt } from '../actors/storage/kept.ts'
 import type { PeerId } from '../identity/keys.ts'
 import { RAFT } from '../limits.ts'
 import type { RaftContext } from '../machines/raft/machine.ts'
@@ -257,6 +259,5 @@ function gapOf(peer: PeerId): string {
 /** On this disk: the entry itself, or a snapshot that stands for it. */
 function holds(platter: Platter | null, index: number, term: number): boolean {
   if (platter === null) return false
-  const { base, entries, own } = platter
-  return (own?.snapshot.index ?? 0) >= index || entries[index - base.index - 1]?.term === term
+  return (platter.own?.snapshot.index ?? 0) >= index || termAt(platter, index) === term
 }

@@ -200,6 +200,7 @@ class Simulation {
       world: this.#world,
       workload: this.#workload,
       raft: this.#raft,
+      timing: this.#plan.timing,
       violate: (property, detail) => this.#violate(property, detail),
       until: (holds, limitMs) => this.#until(holds, limitMs),
     })

@@ -18,15 +18,19 @@ const UPPER_MAX = 0x1f_ffff
 
 export class Cursor {
   readonly bytes: Uint8Array
-  at = 0
+  /** What is read lies before it: a reader that has gone past it is not done, and never will be. */
+  readonly end: number
+  at: number
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.bytes = bytes
+    this.at = start
+    this.end = end
   }
 
   /** Everything was read. */
   get done(): boolean {
-    return this.at === this.bytes.length
+    return this.at === this.end
   }
 
   /** A safe unsigned integer. */
@@ -43,9 +47,17 @@ export class Cursor {
   view(bytesMax: number): Uint8Array | null {
     const length = this.head(BYTES)
     const start = this.at
-    if (length === OTHER || length > bytesMax || length > this.bytes.length - start) return null
+    if (length === OTHER || length > bytesMax || length > this.end - start) return null
     this.at = start + length
     return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + start, length)
+  }
+
+  /** Moves past a byte string of at most `bytesMax`, and tells its length. */
+  skipBytes(bytesMax: number): number {
+    const length = this.head(BYTES)
+    if (length === OTHER || length > bytesMax || length > this.end - this.at) return OTHER
+    this.at += length
+    return length
   }
 
   /** Undefined past the end. */
@@ -70,24 +82,24 @@ export class Cursor {
   }
 
   #wide(info: number): number {
-    const { bytes } = this
+    const { bytes, end } = this
     const start = this.at + 1
     if (info === 24) {
       this.at = start + 1
       const value = bytes[start]!
       return value >= 24 ? value : OTHER
     }
-    if (info === 25 && start + 2 <= bytes.length) {
+    if (info === 25 && start + 2 <= end) {
       this.at = start + 2
       const value = bytes[start]! * 0x100 + bytes[start + 1]!
       return value >= 0x100 ? value : OTHER
     }
-    if (info === 26 && start + 4 <= bytes.length) {
+    if (info === 26 && start + 4 <= end) {
       this.at = start + 4
       const value = this.#uint32(start)
       return value >= 0x1_0000 ? value : OTHER
     }
-    if (info === 27 && start + 8 <= bytes.length) {
+    if (info === 27 && start + 8 <= end) {
       this.at = start + 8
       const upper = this.#uint32(start)
       return upper > 0 && upper <= UPPER_MAX ? upper * UINT32 + this.#uint32(start + 4) : OTHER

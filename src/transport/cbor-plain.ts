@@ -67,10 +67,10 @@ function writeArray(writer: Writer, items: readonly unknown[], depth: number): b
 /** What `readPlain` returns for bytes that it does not read. */
 export const NOT_PLAIN: unique symbol = Symbol('not plain')
 
-/** The value shares no memory with `bytes`. */
-export function readPlain(bytes: Uint8Array): unknown {
-  if (bytes.length > WIRE.messageItemsMax) return NOT_PLAIN
-  const cursor = new Cursor(bytes)
+/** The value that `bytes` hold from `start` to `end`; it shares no memory with them. */
+export function readPlain(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
+  if (end - start > WIRE.messageItemsMax) return NOT_PLAIN
+  const cursor = new Cursor(bytes, start, end)
   const value = readItem(cursor, 0)
   return cursor.done ? value : NOT_PLAIN
 }
@@ -96,7 +96,7 @@ function small(value: number, toNumber: (value: number) => number): unknown {
 function readBytes(cursor: Cursor): unknown {
   const length = cursor.head(BYTES)
   const start = cursor.at
-  if (length === OTHER || length > cursor.bytes.length - start) return NOT_PLAIN
+  if (length === OTHER || length > cursor.end - start) return NOT_PLAIN
   cursor.at = start + length
   return Uint8Array.prototype.slice.call(cursor.bytes, start, cursor.at)
 }
@@ -108,7 +108,7 @@ function readText(cursor: Cursor): unknown {
   const length = cursor.head(TEXT)
   const start = cursor.at
   const end = start + length
-  if (length === OTHER || end > bytes.length) return NOT_PLAIN
+  if (length === OTHER || end > cursor.end) return NOT_PLAIN
   for (let at = start; at < end; at++) if (bytes[at]! > 0x7f) return NOT_PLAIN
   cursor.at = end
   if (length > SHORT_TEXT) return latin1.decode(bytes.subarray(start, end))
@@ -152,7 +152,7 @@ function readSimple(cursor: Cursor, head: number): unknown {
   if (head === 0xf4 || head === 0xf5) return head === 0xf5
   if (head === 0xf6) return null
   if (head === 0xf7) return undefined
-  if (head !== 0xfb || cursor.at + 8 > bytes.length) return NOT_PLAIN
+  if (head !== 0xfb || cursor.at + 8 > cursor.end) return NOT_PLAIN
   const view = new DataView(bytes.buffer, bytes.byteOffset + cursor.at, 8)
   cursor.at += 8
   return view.getFloat64(0)

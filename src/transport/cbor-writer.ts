@@ -6,8 +6,8 @@
  * holds, and this takes a tenth of it (ADR 2). A test holds both to the same bytes.
  *
  * One writer serves all messages of the process, and one all values: each is filled and emptied within one call, never across a turn.
- * `take` hands out memory of exactly the message's size, so a message that is kept keeps nothing else. `share` hands out parts of a block,
- * without a copy, for what is small, comes in numbers, and is kept and given up together: commands.
+ * `take` hands out memory of exactly the message's size, so a message that is kept keeps nothing else. `share` tells where in a block it
+ * stands, without a copy, for what is small, comes in numbers, and is kept and given up together: commands.
  */
 import { hexToBytes } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
@@ -19,6 +19,16 @@ const UINT32 = 0x1_0000_0000
 
 /** What is larger than this share of a block gets memory of its own. */
 const SHARED_MAX = SCRATCH_BYTES / 16
+
+/** Where something stands. What is written next may stand right behind it. */
+export interface Place {
+  readonly block: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
+/** Up to here bytes are moved one by one faster than a copy is called for. */
+const SHORT = 32
 
 const utf8 = new TextEncoder()
 const float = new DataView(new ArrayBuffer(8))
@@ -38,16 +48,27 @@ export class Writer {
   }
 
   /** Like `take`, but the message may stand in one block with those shared before and after it. */
-  share(): Uint8Array {
+  share(): Place {
     const { length } = this
     if (length > SHARED_MAX || this.#bytes.length > SCRATCH_BYTES) {
-      const own = this.take()
+      const block = this.take()
       if (this.#bytes.length > SCRATCH_BYTES) this.#renew(SCRATCH_BYTES)
-      return own
+      return { block, start: 0, end: length }
     }
-    const message = new Uint8Array(this.#bytes.buffer, this.#start, length)
+    const place = { block: this.#bytes, start: this.#start, end: this.#at }
     this.#start = this.#at
-    return message
+    return place
+  }
+
+  /** What was written since the last `take`, `share` or `reset` becomes the byte string of it. */
+  wrap(): void {
+    const { length } = this
+    const size = headSize(length)
+    this.#room(size)
+    this.#bytes.copyWithin(this.#start + size, this.#start, this.#at)
+    this.#at = this.#start
+    this.#head(0x40, length)
+    this.#at += length
   }
 
   /** Bytes of the message under way. */
@@ -140,9 +161,11 @@ export class Writer {
 
   /** Items that are encoded already. */
   raw(encoded: Uint8Array): void {
-    this.#room(encoded.length)
-    this.#bytes.set(encoded, this.#at)
-    this.#at += encoded.length
+    const { length } = encoded
+    this.#room(length)
+    if (length > SHORT) this.#bytes.set(encoded, this.#at)
+    else for (let i = 0; i < length; i++) this.#bytes[this.#at + i] = encoded[i]!
+    this.#at += length
   }
 
   #head(major: number, argument: number): void {
@@ -188,4 +211,12 @@ export class Writer {
     this.#start = 0
     this.#bytes = fresh
   }
+}
+
+/** Bytes of the head with this argument. */
+export function headSize(argument: number): number {
+  if (argument < 24) return 1
+  if (argument < 0x100) return 2
+  if (argument < 0x1_0000) return 3
+  return argument < UINT32 ? 5 : 9
 }

@@ -17,7 +17,8 @@ import { Encoder, type Options } from 'cbor-x/encode'
 import { TesseraError } from '../errors.ts'
 import { RAFT, WIRE } from '../limits.ts'
 import { NOT_PLAIN, readPlain, writePlain } from './cbor-plain.ts'
-import { Writer } from './cbor-writer.ts'
+import { type Place, Writer } from './cbor-writer.ts'
+import { pack } from './packed.ts'
 
 interface Grammar {
   readonly depthMax: number
@@ -171,9 +172,14 @@ export function encodeValue(value: unknown): Uint8Array {
   return wrote(value) ? writer.take() : encodeGeneral(value)
 }
 
-/** As `encodeValue`, but neighbours share memory: for commands, which stay in the log together. */
-export function encodeCommand(value: unknown): Uint8Array {
-  return wrote(value) ? writer.share() : encodeGeneral(value)
+/** As `encodeValue`, as a byte string, and neighbours share memory: for commands, which stay in the log together. */
+export function encodeCommand(value: unknown): Place {
+  if (wrote(value)) {
+    writer.wrap()
+    return writer.share()
+  }
+  const block = pack([encodeGeneral(value)])
+  return { block, start: 0, end: block.length }
 }
 
 const writer = new Writer()
@@ -222,10 +228,10 @@ export function encodeGeneral(value: unknown): Uint8Array {
   return new Uint8Array(encoded)
 }
 
-/** The value that `encodeValue` encoded; shares no memory with `bytes`. Throws `InvalidMessage`. */
-export function decodeValue(bytes: Uint8Array): unknown {
-  const plain = readPlain(bytes)
-  return plain === NOT_PLAIN ? decodeGeneral(bytes) : plain
+/** The value that `encodeValue` encoded, from a part of `bytes`; shares no memory with them. Throws `InvalidMessage`. */
+export function decodeValue(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
+  const plain = readPlain(bytes, start, end)
+  return plain === NOT_PLAIN ? decodeGeneral(bytes.subarray(start, end)) : plain
 }
 
 /** Any value, plain or not. */

@@ -7,17 +7,18 @@
  */
 import { RAFT } from '../limits.ts'
 import type { Raft } from '../machines/bond/messages.ts'
-import type { CommandEntry, LogIndex, Proposal, Term } from '../machines/raft/messages.ts'
+import type { CommandsEntry, LogIndex, Proposal, Term } from '../machines/raft/messages.ts'
 import { Cursor, OTHER } from './cbor-cursor.ts'
+import { skipCommands } from './packed.ts'
 
 /** The head of a batch of one message, and of the message: an array, and its tag. */
 const APPEND_ENTRIES = [0x82, 9, 0x87, 0x18, 36] as const
 const APPENDED = [0x82, 9, 0x84, 0x18, 37] as const
 const PROPOSE = [0x82, 9, 0x82, 0x18, 39] as const
-/** Heads of the arrays that a command's entry and a command's proposal are, and their kind. */
+/** Heads of the arrays that an entry of commands and a proposal of commands are, and their kind. */
 const ENTRY = 0x87
 const PROPOSAL = 0x85
-const COMMAND = 3
+const COMMANDS = 3
 
 /** Commands are views of `bytes`, which must not be written to afterwards. */
 export function readCommands(bytes: Uint8Array): Raft | null {
@@ -33,7 +34,7 @@ function readAppendEntries(cursor: Cursor): Raft | null {
   const [commit, round, length] = [cursor.uint(), cursor.uint(), cursor.array()]
   if (Math.min(term, prevIndex, prevTerm, commit, round, length) === OTHER || length > RAFT.appendEntriesMax)
     return null
-  const entries: CommandEntry[] = []
+  const entries: CommandsEntry[] = []
   for (let i = 0; i < length; i++) {
     const entry = readEntry(cursor)
     if (entry === null) return null
@@ -52,16 +53,24 @@ function readAppended(cursor: Cursor): Raft | null {
   return { type: 'Raft', messages: [{ type: 'AppendEntriesResponse', ...places }] }
 }
 
-function readEntry(cursor: Cursor): CommandEntry | null {
-  if (cursor.byte() !== ENTRY || cursor.byte() !== COMMAND) return null
+function readEntry(cursor: Cursor): CommandsEntry | null {
+  if (cursor.byte() !== ENTRY || cursor.byte() !== COMMANDS) return null
   const term = cursor.uint() as Term
   const timeMs = cursor.uint()
   const session = cursor.uint()
   const sequence = cursor.uint()
   const acknowledged = cursor.uint()
-  const command = cursor.view(RAFT.commandBytesMax)
-  if (command === null || Math.min(term, timeMs, session, sequence, acknowledged) === OTHER) return null
-  return { kind: 'command', term, timeMs, session, sequence, acknowledged, command }
+  const count = cursor.array()
+  const packed = readPacked(cursor, count)
+  if (packed === null || Math.min(term, timeMs, session, sequence, acknowledged) === OTHER) return null
+  return { kind: 'commands', term, timeMs, session, sequence, acknowledged, count, packed }
+}
+
+/** Commands are looked at only so far that there are so many, and what follows is found. */
+function readPacked(cursor: Cursor, count: number): Uint8Array | null {
+  const start = cursor.at
+  if (count < 1 || count > RAFT.entryCommandsMax || !skipCommands(cursor, count)) return null
+  return new Uint8Array(cursor.bytes.buffer, cursor.bytes.byteOffset + start, cursor.at - start)
 }
 
 function readPropose(cursor: Cursor): Raft | null {
@@ -78,11 +87,12 @@ function readPropose(cursor: Cursor): Raft | null {
 }
 
 function readProposal(cursor: Cursor): Proposal | null {
-  if (cursor.byte() !== PROPOSAL || cursor.byte() !== COMMAND) return null
+  if (cursor.byte() !== PROPOSAL || cursor.byte() !== COMMANDS) return null
   const session = cursor.uint()
   const sequence = cursor.uint()
   const acknowledged = cursor.uint()
-  const command = cursor.view(RAFT.commandBytesMax)
-  if (command === null || Math.min(session, sequence, acknowledged) === OTHER) return null
-  return { kind: 'command', session, sequence, acknowledged, command }
+  const count = cursor.array()
+  const packed = readPacked(cursor, count)
+  if (packed === null || Math.min(session, sequence, acknowledged) === OTHER) return null
+  return { kind: 'commands', session, sequence, acknowledged, count, packed }
 }

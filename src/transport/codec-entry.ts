@@ -6,6 +6,7 @@ import Type, { type Static } from 'typebox'
 import type { PeerId } from '../identity/keys.ts'
 import { DISCOVERY, RAFT } from '../limits.ts'
 import type {
+  Commands,
   Configuration,
   ConfigurationAt,
   Entry,
@@ -16,6 +17,7 @@ import type {
 } from '../machines/raft/messages.ts'
 import { readMessage } from './cbor.ts'
 import type { Writer } from './cbor-writer.ts'
+import { areCommands, pack } from './packed.ts'
 import {
   bytesSchema,
   checker,
@@ -30,18 +32,21 @@ import {
   written,
 } from './wire-fields.ts'
 
-const KIND = { noop: 0, configuration: 1, session: 2, command: 3 } as const
+const KIND = { noop: 0, configuration: 1, session: 2, commands: 3 } as const
 const NONCE = /^[ -~]{0,64}$/
 
 export const peers = list(hex<PeerId>(32), DISCOVERY.entriesMax)
 const configuration: Field<Configuration> = record<Configuration>({ voters: peers, learners: peers })
 
 const nonceSchema = Type.String({ pattern: NONCE })
-const commandSchema = bytesSchema(0, RAFT.commandBytesMax)
+const commandsSchema = Type.Array(bytesSchema(0, RAFT.commandBytesMax), {
+  minItems: 1,
+  maxItems: RAFT.entryCommandsMax,
+})
 const head = [uintSchema, uintSchema] as const // term, timeMs
 const order = [uintSchema, uintSchema, uintSchema] as const // session, sequence, acknowledged
 
-const commandEntry = Type.Tuple([Type.Literal(KIND.command), ...head, ...order, commandSchema])
+const commandsEntry = Type.Tuple([Type.Literal(KIND.commands), ...head, ...order, commandsSchema])
 const noopEntry = Type.Tuple([Type.Literal(KIND.noop), ...head])
 const sessionEntry = Type.Tuple([Type.Literal(KIND.session), ...head, nonceSchema])
 const configurationEntry = Type.Tuple([
@@ -50,37 +55,37 @@ const configurationEntry = Type.Tuple([
   Type.Unsafe<unknown>(configuration.schema),
 ])
 // A union is tried in order, and commands are what there are most of.
-const entrySchema = Type.Union([commandEntry, noopEntry, sessionEntry, configurationEntry])
+const entrySchema = Type.Union([commandsEntry, noopEntry, sessionEntry, configurationEntry])
 const proposalSchema = Type.Union([
-  Type.Tuple([Type.Literal(KIND.command), ...order, commandSchema]),
+  Type.Tuple([Type.Literal(KIND.commands), ...order, commandsSchema]),
   Type.Tuple([Type.Literal(KIND.session), nonceSchema]),
 ])
 
 function writeEntry(writer: Writer, value: Entry): void {
-  writer.array(value.kind === 'command' ? 7 : value.kind === 'noop' ? 3 : 4)
+  writer.array(value.kind === 'commands' ? 7 : value.kind === 'noop' ? 3 : 4)
   writer.uint(KIND[value.kind])
   writer.uint(value.term)
   writer.uint(value.timeMs)
-  if (value.kind === 'command') writeCommand(writer, value)
+  if (value.kind === 'commands') writeCommands(writer, value)
   else if (value.kind === 'session') writeNonce(writer, value.nonce)
   else if (value.kind === 'configuration') configuration.write(writer, value.configuration)
 }
 
 function writeProposal(writer: Writer, value: Proposal): void {
-  writer.array(value.kind === 'command' ? 5 : 2)
+  writer.array(value.kind === 'commands' ? 5 : 2)
   writer.uint(KIND[value.kind])
-  if (value.kind === 'command') writeCommand(writer, value)
+  if (value.kind === 'commands') writeCommands(writer, value)
   else writeNonce(writer, value.nonce)
 }
 
-type Command = Extract<Proposal, { readonly kind: 'command' }>
-
-function writeCommand(writer: Writer, { session, sequence, acknowledged, command }: Omit<Command, 'kind'>): void {
-  if (command.length > RAFT.commandBytesMax) refuse(`A command of ${command.length} bytes is too large.`)
+function writeCommands(writer: Writer, { session, sequence, acknowledged, count, packed }: Commands): void {
+  if (count < 1 || count > RAFT.entryCommandsMax) refuse(`${count} commands where ${RAFT.entryCommandsMax} may be.`)
+  if (!areCommands(packed, count)) refuse(`${packed.length} bytes are not ${count} commands.`)
   writer.uint(session)
   writer.uint(sequence)
   writer.uint(acknowledged)
-  writer.bytes(command)
+  writer.array(count)
+  writer.raw(packed)
 }
 
 function writeNonce(writer: Writer, nonce: string): void {
@@ -92,9 +97,10 @@ function readEntry(wire: Static<typeof entrySchema>): Entry {
   const term = wire[1] as Term
   const timeMs = wire[2]
   switch (wire[0]) {
-    case KIND.command: {
-      const [, , , session, sequence, acknowledged, command] = wire
-      return { kind: 'command', term, timeMs, session, sequence, acknowledged, command }
+    case KIND.commands: {
+      const [, , , session, sequence, acknowledged, commands] = wire
+      const packed = pack(commands)
+      return { kind: 'commands', term, timeMs, session, sequence, acknowledged, count: commands.length, packed }
     }
     case KIND.noop:
       return { kind: 'noop', term, timeMs }
@@ -107,8 +113,8 @@ function readEntry(wire: Static<typeof entrySchema>): Entry {
 
 function readProposal(wire: Static<typeof proposalSchema>): Proposal {
   if (wire[0] === KIND.session) return { kind: 'session', nonce: wire[1] }
-  const [, session, sequence, acknowledged, command] = wire
-  return { kind: 'command', session, sequence, acknowledged, command }
+  const [, session, sequence, acknowledged, commands] = wire
+  return { kind: 'commands', session, sequence, acknowledged, count: commands.length, packed: pack(commands) }
 }
 
 /** What a snapshot says of itself, in messages and in storage. */

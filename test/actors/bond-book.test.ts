@@ -30,7 +30,7 @@ function book(count: number) {
       if (message.type === 'BondFormed') told.push({ to: peer, peer: peerOf(message.entry) })
       return true
     }
-    bonds.attach(id, { send } as Link)
+    bonds.attach(id, { link: { send } as Link, rtt: () => null })
     bonds.acquainted(
       id,
       named.map((one) => members[one]!.peer),

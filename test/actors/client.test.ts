@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { Client, type ExecuteOptions } from '../../src/actors/client.ts'
 import type { TesseraError } from '../../src/errors.ts'
 import { RAFT } from '../../src/limits.ts'
-import type { Proposal } from '../../src/machines/raft/messages.ts'
+import type { Commands, Proposal } from '../../src/machines/raft/messages.ts'
 import { SimulatedClock } from '../../src/testing/simulated-clock.ts'
+import { encodeCommand } from '../../src/transport/codec.ts'
 
 type Settled = { i: number; code: string | null; index: number; result: unknown; command: unknown }
 
@@ -17,11 +18,13 @@ function setUp() {
   const submit = (commands: unknown[], options: ExecuteOptions = {}, until: 'appended' | 'applied' = 'applied') =>
     client.submit(
       commands,
-      commands.map((command) => new TextEncoder().encode(String(command))),
+      commands.map((command) => encodeCommand(String(command))),
       until,
       options,
-      (i, error: TesseraError | null, index, result) =>
-        settled.push({ i, code: error?.code ?? null, index, result, command: error?.command }),
+      {
+        settle: (i, error: TesseraError | null, index, result) =>
+          settled.push({ i, code: error?.code ?? null, index, result, command: error?.command }),
+      },
     )
   /** A client whose session 7 is open, with nothing on its mind. */
   const opened = async () => {
@@ -32,9 +35,14 @@ function setUp() {
     offers.length = 0
     settled.length = 0
   }
-  const sequences = () => offers.map((offer) => offer.map((p) => (p.kind === 'command' ? p.sequence : p.nonce)))
+  const sequences = () =>
+    offers.map((offer) =>
+      offer.flatMap((p): (string | number)[] => (p.kind === 'session' ? [p.nonce] : sequencesOf(p))),
+    )
   return { clock, offers, settled, client, submit, opened, sequences }
 }
+
+const sequencesOf = ({ sequence, count }: Commands) => Array.from({ length: count }, (_, i) => sequence + i)
 
 const ok = (result: unknown) => ({ ok: true, result }) as const
 
@@ -45,7 +53,7 @@ describe('session', () => {
     await clock.advance(0)
     expect(offers).toEqual([[{ kind: 'session', nonce: 'nonce-1' }]])
     client.sessionOpened('nonce-1', 7)
-    expect(offers[1]).toMatchObject([{ kind: 'command', session: 7, sequence: 1, acknowledged: 0 }])
+    expect(offers[1]).toMatchObject([{ kind: 'commands', session: 7, sequence: 1, acknowledged: 0 }])
   })
 
   it('is not opened by the session entry of another member', async () => {
@@ -65,7 +73,7 @@ describe('session', () => {
     await clock.advance(0)
     expect(offers).toEqual([[{ kind: 'session', nonce: 'nonce-2' }]])
     client.sessionOpened('nonce-2', 9)
-    expect(offers[1]).toMatchObject([{ kind: 'command', session: 9, sequence: 2 }])
+    expect(offers[1]).toMatchObject([{ kind: 'commands', session: 9, sequence: 2 }])
   })
 
   it('that was used a while ago serves on', async () => {
@@ -74,7 +82,7 @@ describe('session', () => {
     await clock.advance(RAFT.sessionIdleMs / 2 - 1)
     submit(['later'])
     await clock.advance(0)
-    expect(offers).toMatchObject([[{ kind: 'command', session: 7, sequence: 2 }]])
+    expect(offers).toMatchObject([[{ kind: 'commands', session: 7, sequence: 2 }]])
   })
 
   it('that the group forgot fails what was offered in it, and the next command opens another', async () => {
@@ -205,13 +213,12 @@ describe('settling', () => {
   })
 
   it('settles a fed command when it stands in the log, an executed one only when it is applied', async () => {
-    const { clock, client, submit, settled, opened } = setUp()
+    const { clock, client, submit, settled, offers, opened } = setUp()
     await opened()
     submit(['fed'], {}, 'appended')
     submit(['executed'])
     await clock.advance(0)
-    client.appended(7, 2, 9)
-    client.appended(7, 3, 10)
+    client.appended(offers[0]![0] as Commands, 9)
     expect(settled).toEqual([{ i: 0, code: null, index: 9, result: undefined, command: undefined }])
   })
 })
@@ -282,11 +289,5 @@ describe('back-pressure', () => {
     submit(['one more'])
     expect(settled).toMatchObject([{ code: 'Busy', command: 'one more' }])
     expect(client.waiting).toBe(RAFT.waitingCommandsMax)
-  })
-
-  it('refuses a command that is too large for the log', () => {
-    const { submit, settled } = setUp()
-    submit(['x'.repeat(RAFT.commandBytesMax + 1)])
-    expect(settled).toMatchObject([{ code: 'MessageTooLarge' }])
   })
 })

@@ -6,6 +6,7 @@ import { RAFT } from '../../src/limits.ts'
 import type { Entry, LogIndex, Term } from '../../src/machines/raft/messages.ts'
 import type { StateMachine } from '../../src/machines/state-machine.ts'
 import { encodeValue } from '../../src/transport/codec.ts'
+import { pack } from '../../src/transport/packed.ts'
 
 const adder = (): StateMachine<{ add: number }, number, 'total', number> => {
   let total = 0
@@ -29,11 +30,12 @@ const head = { term: 1 as Term, timeMs: 5 }
 const session = (nonce: string): Entry => ({ ...head, kind: 'session', nonce })
 const command = (sequence: number, value: unknown, acknowledged = 0, of = 1): Entry => ({
   ...head,
-  kind: 'command',
+  kind: 'commands',
   session: of,
   sequence,
   acknowledged,
-  command: value instanceof Uint8Array ? value : encodeValue(value),
+  count: 1,
+  packed: pack([value instanceof Uint8Array ? value : encodeValue(value)]),
 })
 
 function run(entries: Entry[]) {

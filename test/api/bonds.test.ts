@@ -106,7 +106,7 @@ describe('a bond', () => {
     const group = await formed(8)
     const { world, leader, follower } = group
     const bond = bondOf(group, leader, follower)
-    expect(bond.state).toEqual({ steady: { liveness: 'listening', ticket: 'valid' } })
+    expect(bond.state).toEqual({ steady: { liveness: 'heard', ticket: 'valid' } })
     expect(bond.isTerminated).toBe(false)
     const ended = bond.terminated()
     await world.until(follower.leave())

@@ -61,7 +61,7 @@ describe('the dialler', () => {
   it('dials with what the link needs and no more', () => {
     const bond = rig(DIALLER)
     const input = { role: 'dialler', peer: PEER, addresses: ['memory:peer'], linkNumber: null, group: GROUP }
-    expect(bond.told).toEqual([{ type: 'started', input }])
+    expect(bond.told).toEqual([{ type: 'started', input: { ...input, seed: bond.context().random } }])
     expect(bond.value()).toEqual({ handshake: { dialling: 'connecting' } })
   })
 
@@ -91,8 +91,8 @@ describe('the dialler', () => {
   it('step 4: sends `Peers`, and is steady', () => {
     const bond = rig(DIALLER)
     bond.send(opened, granted, end)
-    expect(told(bond)).toEqual(['started', 'link.sendStart', 'link.sendPeers', 'link.ping'])
-    expect(bond.value()).toEqual({ steady: { liveness: 'listening', ticket: 'valid' } })
+    expect(told(bond)).toEqual(['started', 'link.sendStart', 'link.sendPeers', 'link.watch'])
+    expect(bond.value()).toEqual({ steady: { liveness: 'heard', ticket: 'valid' } })
     expect(bond.news.slice(1)).toEqual([{ type: 'bond.steady', bond: 'bond:222222', peer: PEER, bondId: BOND_ID }])
   })
 
@@ -126,7 +126,7 @@ describe('the acceptor', () => {
     expect(told(bond)).toEqual(['started', 'link.sendEnd'])
     expect(newsOf(bond, 'bond.steady')).toEqual([])
     bond.send(peers)
-    expect(bond.value()).toEqual({ steady: { liveness: 'listening', ticket: 'valid' } })
+    expect(bond.value()).toEqual({ steady: { liveness: 'heard', ticket: 'valid' } })
     expect(bond.news.slice(1).map(({ type }) => type)).toEqual(['bond.steady'])
   })
 
@@ -204,8 +204,6 @@ describe.each(waiting)('in %s', (state, reach) => {
     start,
     end,
     peers,
-    { type: 'bond.ping', sentMs: 1 },
-    { type: 'bond.pong', sentMs: 1, nowMs: 2 },
     { type: 'bond.departure' },
     { type: 'bond.entryUpdate', genuine: true },
   ]

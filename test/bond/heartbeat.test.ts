@@ -1,48 +1,54 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BOND } from '../../src/limits.ts'
-import { FRESH, hear, isLost, type Liveness, nextTick, sample, tick } from '../../src/machines/bond/heartbeat.ts'
+import { heardAt, isLost, isSilent, type Liveness, nextTick, sample, tick } from '../../src/machines/bond/heartbeat.ts'
 import type { RandomState } from '../../src/machines/random.ts'
 
-const ticks = (start: Liveness, lengths: readonly number[]) => lengths.reduce(tick, start)
+const ticks = (start: Liveness, atMs: readonly number[]) => atMs.reduce(tick, start)
+const missed = (count: number): Liveness => ({ heardMs: 0, missed: count })
 
 describe('liveness', () => {
-  it('counts no miss in a tick that heard something', () => {
-    expect(tick(FRESH, 500).missed).toBe(0)
+  it('counts a miss only for a silence longer than interval plus jitter', () => {
+    expect(tick(heardAt(100), 750).missed).toBe(0)
+    expect(tick(heardAt(100), 751).missed).toBe(1)
+    expect(ticks(heardAt(0), [500, 1_000, 1_350]).missed).toBe(2)
   })
 
-  it('counts a miss only for a silence longer than interval plus jitter', () => {
-    const silent = tick(FRESH, 500)
-    expect(ticks(silent, [500]).missed).toBe(0)
-    expect(ticks(silent, [325, 325]).missed).toBe(0)
-    expect(ticks(silent, [325, 326]).missed).toBe(1)
-    expect(ticks(silent, [500, 350, 350]).missed).toBe(2)
+  it('is the same where nothing was missed', () => {
+    const liveness = heardAt(100)
+    expect(tick(liveness, 500)).toBe(liveness)
+  })
+
+  it('counts one miss however long a tick was late: a process that slept has not listened', () => {
+    expect(tick(heardAt(0), 60_000).missed).toBe(1)
   })
 
   it('starts over with anything heard', () => {
-    const missed = ticks(FRESH, [500, 500, 500, 500])
-    expect(missed.missed).toBeGreaterThan(0)
-    expect(hear(missed)).toEqual(FRESH)
+    expect(heardAt(2_000)).toEqual({ heardMs: 2_000, missed: 0 })
+  })
+
+  it('takes a peer for silent once a ping was left without an answer for a tick', () => {
+    expect([0, 1, 2, 3].map((count) => isSilent(missed(count)))).toEqual([false, false, true, true])
   })
 
   it('gives a peer up after ten misses in a row, not after nine', () => {
-    expect(isLost({ ...FRESH, missed: BOND.missedMax - 1 })).toBe(false)
-    expect(isLost({ ...FRESH, missed: BOND.missedMax })).toBe(true)
+    expect(isLost(missed(BOND.missedMax - 1))).toBe(false)
+    expect(isLost(missed(BOND.missedMax))).toBe(true)
   })
 
-  it('takes between 10 x 350 and 12 x 500 ms to give up whatever the jitter', () => {
+  it('takes between 650 + 9 x 350 and 12 x 500 ms to give up whatever the jitter', () => {
     fc.assert(
       fc.property(
         fc.array(fc.double({ min: 350, max: 500, noNaN: true }), { minLength: 13, maxLength: 13 }),
         (lengths) => {
-          let liveness = FRESH
+          let liveness = heardAt(0)
           let passedMs = 0
           for (const length of lengths) {
             if (isLost(liveness)) break
-            liveness = tick(liveness, length)
             passedMs += length
+            liveness = tick(liveness, passedMs)
           }
-          return isLost(liveness) && passedMs >= 3_500 && passedMs <= 6_000
+          return isLost(liveness) && passedMs >= 3_800 && passedMs <= 6_000
         },
       ),
     )

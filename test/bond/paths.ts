@@ -4,7 +4,6 @@
  */
 import { type AnyEventObject, fromCallback, getNextTransitions, type SnapshotFrom } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
-import { BOND } from '../../src/limits.ts'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
 import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, UNKNOWN } from './rig.ts'
@@ -27,8 +26,6 @@ const SAMPLES: Record<string, readonly AnyEventObject[]> = {
   'bond.close': [{ type: 'bond.close', reason: 'Cancelled' }],
   'bond.handshakeStart': [start, { ...start, network: OTHER }, { ...start, group: OTHER }, { ...start, proven: false }],
   'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven })),
-  'bond.ping': [{ type: 'bond.ping', sentMs: 1 }],
-  'bond.pong': [{ type: 'bond.pong', sentMs: 1, nowMs: 9 }],
   'bond.entryUpdate': [true, false].map((genuine) => ({ type: 'bond.entryUpdate', genuine })),
 }
 
@@ -40,19 +37,17 @@ const SYNCING: readonly AnyEventObject[] = [
   { type: `xstate.done.actor.0.${SYNC}.asking`, output: undefined },
   { type: `xstate.after.beforeDialAgain.${SYNC}.pausing` },
 ]
-const TICK = 'xstate.after.tick.bond.steady.liveness.listening'
 
 const types = (snapshot: SnapshotFrom<typeof bondMachine>) =>
   new Set(getNextTransitions(snapshot).map(({ eventType }) => eventType as string))
 
 /**
- * All that may happen in a state: one sample or more of each event its transitions name. Between the first miss and the last but one
- * nothing new can, so there only time goes on; the same holds from the second sync with a peer that does not know us.
+ * All that may happen in a state: one sample or more of each event its transitions name. From the second sync with a peer that does not know
+ * us nothing new can, so there only time goes on.
  */
 function eventsOf(snapshot: SnapshotFrom<typeof bondMachine>): AnyEventObject[] {
   const { syncAttempts, wasSteady } = snapshot.context
   if (!wasSteady && syncAttempts > 1) return SYNCING.filter(({ type }) => types(snapshot).has(type))
-  if (snapshot.context.missed > 1 && snapshot.context.missed < BOND.missedMax - 1) return [{ type: TICK }]
   return [...types(snapshot)].flatMap((type) => {
     if (type === '') return []
     if (!type.startsWith('xstate.done.actor')) return SAMPLES[type] ?? [{ type }]
@@ -70,8 +65,8 @@ export const INPUTS: Record<string, BondInput> = {
 
 /** Two snapshots, each with the event that led there, are one state of the model where the chart could not tell them apart. */
 function stateOf({ value, status, context }: SnapshotFrom<typeof bondMachine>, event?: AnyEventObject): string {
-  const { missed, quietMs, heard, syncAttempts, proven, entryDue, reason, wasSteady } = context
-  const now = wasSteady ? [missed, quietMs > 0, heard] : [syncAttempts, proven, entryDue]
+  const { syncAttempts, proven, entryDue, reason, wasSteady } = context
+  const now = wasSteady ? [] : [syncAttempts, proven, entryDue]
   return JSON.stringify([value, status, now, reason, event?.type])
 }
 

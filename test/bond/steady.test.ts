@@ -3,21 +3,19 @@ import { BOND } from '../../src/limits.ts'
 import type { BondEvent, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { ACCEPTOR, type Asked, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, PEER, REFUSED, type Rig, rig } from './rig.ts'
 
+const opened: BondEvent = { type: 'link.opened', bondId: BOND_ID }
+const granted: BondEvent = { type: 'bond.granted' }
+
 /** A bond that stands; what it told before is forgotten. */
 function steady(answers: Partial<Asked> = {}): Rig {
   const bond = rig(DIALLER, answers)
-  bond.send(
-    { type: 'link.opened', bondId: BOND_ID },
-    { type: 'bond.granted' },
-    { type: 'bond.handshakeEnd', proven: true },
-  )
+  bond.send(opened, granted, { type: 'bond.handshakeEnd', proven: true })
   bond.told.length = 0
   bond.news.length = 0
   return bond
 }
 
 const told = (bond: Rig) => bond.told.map(({ type }) => type)
-const pings = (bond: Rig) => told(bond).filter((type) => type === 'link.ping').length
 const until = (expires: number, nowMs = 0): TicketVerdict => ({ granted: true, expires, nowMs })
 
 function expectEnd(bond: Rig, outcome: 'failed' | 'closed', reason: string): void {
@@ -34,58 +32,33 @@ function expectEnd(bond: Rig, outcome: 'failed' | 'closed', reason: string): voi
 }
 
 describe('liveness', () => {
-  it('lets a silent peer go `Timeout` after ten misses, each with a ping', () => {
-    const bond = steady()
-    bond.pass(3_500)
-    expect(bond.end()).toBeUndefined()
-    bond.pass(2_600)
-    expectEnd(bond, 'failed', 'Timeout')
-    expect(pings(bond)).toBe(BOND.missedMax - 1)
+  it('is measured by the link, from the first moment on', () => {
+    const bond = rig(DIALLER)
+    bond.send(opened, granted, { type: 'bond.handshakeEnd', proven: true })
+    expect(told(bond).at(-1)).toBe('link.watch')
+    expect(told(bond).filter((type) => type === 'link.watch')).toHaveLength(1)
   })
 
-  it('keeps a bond that hears anything, and asks nothing of it', () => {
+  it('is told to the chart where it changes', () => {
     const bond = steady()
-    for (let heard = 0; heard < 40; heard++) {
-      bond.pass(300)
-      bond.send({ type: 'bond.heard' })
-    }
-    expect(bond.end()).toBeUndefined()
-    expect(pings(bond)).toBe(0)
-  })
-
-  it('starts counting anew with anything heard, even after the ninth miss', () => {
-    const bond = steady()
-    while (bond.context().missed < BOND.missedMax - 1) bond.pass(10)
+    expect(bond.value()).toMatchObject({ steady: { liveness: 'heard' } })
+    bond.send({ type: 'bond.silent' })
+    expect(bond.value()).toMatchObject({ steady: { liveness: 'silent' } })
     bond.send({ type: 'bond.heard' })
-    expect(bond.context().missed).toBe(0)
-    bond.pass(3_500)
+    expect(bond.value()).toMatchObject({ steady: { liveness: 'heard' } })
+    expect(bond.told).toEqual([])
+  })
+
+  it('lets a peer that stays silent go `Timeout`', () => {
+    const bond = steady()
+    bond.send({ type: 'bond.silent' }, { type: 'bond.lost' })
+    expectEnd(bond, 'failed', 'Timeout')
+  })
+
+  it('has no timer in the chart: by itself a bond stands for ever', () => {
+    const bond = steady()
+    bond.pass(60_000)
     expect(bond.end()).toBeUndefined()
-  })
-
-  it('ticks each 500 ms less at most 150', () => {
-    const bond = steady()
-    const lengths = new Set<number>()
-    for (let passed = 0; passed < 20_000; passed += 300) {
-      bond.pass(300)
-      bond.send({ type: 'bond.heard' })
-      lengths.add(bond.context().tickMs)
-    }
-    expect(lengths.size).toBeGreaterThan(20)
-    for (const tickMs of lengths) expect(tickMs >= 350 && tickMs <= 500).toBe(true)
-  })
-
-  it('answers a ping', () => {
-    const bond = steady()
-    bond.send({ type: 'bond.ping', sentMs: 17 })
-    expect(bond.told).toEqual([{ type: 'link.pong', sentMs: 17 }])
-  })
-
-  it('measures the round trip from a pong', () => {
-    const bond = steady()
-    expect(bond.context().rtt).toBeNull()
-    bond.send({ type: 'bond.pong', sentMs: 1_000, nowMs: 1_080 })
-    bond.send({ type: 'bond.pong', sentMs: 2_000, nowMs: 2_160 })
-    expect(bond.context().rtt).toEqual({ srttMs: 90, rttvarMs: 50 })
   })
 })
 
@@ -93,10 +66,7 @@ describe('tickets', () => {
   it('are checked again at their expiry, and renewed', () => {
     const bond = steady({ tickets: until(10_000) })
     bond.asked.tickets = until(20_000, 10_000)
-    for (let passed = 0; passed < 10_000; passed += 250) {
-      bond.pass(250)
-      bond.send({ type: 'bond.heard' })
-    }
+    bond.pass(10_000)
     expect(bond.context().expires).toBe(20_000)
     expect(bond.value()).toMatchObject({ steady: { ticket: 'valid' } })
   })
@@ -123,8 +93,7 @@ describe('tickets', () => {
 
   it('are timed from when they were checked, not from when the bond became steady', () => {
     const bond = rig(ACCEPTOR, { tickets: until(2_500) })
-    bond.send({ type: 'link.opened', bondId: BOND_ID })
-    bond.send({ type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, { type: 'bond.granted' })
+    bond.send(opened, { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, granted)
     bond.pass(1_900)
     bond.send({ type: 'bond.peers' })
     bond.asked.tickets = REFUSED

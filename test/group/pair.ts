@@ -115,14 +115,11 @@ export class Pair {
     return this.#groups.map((actor) => Object.keys(actor.getSnapshot().context.bonds).length)
   }
 
-  /** Lets time pass, delivering at once whatever comes up and keeping what stands alive. */
+  /** Lets time pass, delivering at once whatever comes up. */
   settle(ms: number): void {
     for (let passed = 0; passed < ms; passed += 100) {
       this.clock.increment(100)
       for (let [choice] = this.#calm(); choice; [choice] = this.#calm()) this.take(choice)
-      for (const { cut, ends } of this.#wires) {
-        if (!cut && ends.every(({ tell }) => tell)) for (const { tell } of ends) tell?.({ type: 'bond.heard' })
-      }
     }
   }
 

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type CryptoProvider, crypto } from '../../src/identity/crypto.ts'
 import { nativeCrypto } from '../../src/identity/crypto-native.ts'
 import { portableCrypto } from '../../src/identity/crypto-portable.ts'
+import { SMALL_BYTES_MAX } from '../../src/identity/crypto-small.ts'
 import { BLAKE3, BLAKE3_KEY, RFC_7748_5_2, RFC_7748_6_1, RFC_8032, RFC_8439_2_8_2, SHA_256_FAMILY } from './vectors.ts'
 
 const native = nativeCrypto() as CryptoProvider
@@ -43,6 +44,18 @@ describe('where node:crypto is missing', () => {
       expect(nativeCrypto()).toBe(null)
     },
   )
+})
+
+describe('where WebAssembly is missing', () => {
+  afterEach(() => vi.unstubAllGlobals())
+
+  it('native seals what is small with OpenSSL too', () => {
+    const sealed = native.aead(new Uint8Array(32)).seal(new Uint8Array(12), NOTHING, utf8('small'))
+    vi.stubGlobal('WebAssembly', undefined)
+    const without = nativeCrypto() as CryptoProvider
+    expect(hex(without.aead(new Uint8Array(32)).seal(new Uint8Array(12), NOTHING, utf8('small')))).toBe(hex(sealed))
+    expect(hex(without.aead(new Uint8Array(32)).open(new Uint8Array(12), NOTHING, sealed))).toBe(hex(utf8('small')))
+  })
 })
 
 describe.each([native, portableCrypto])('$name crypto', (provider) => {
@@ -305,6 +318,20 @@ describe('native and portable crypto', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  it('seal alike and open alike at every size at which a packet is still small, and past it', () => {
+    for (let length = 0; length <= SMALL_BYTES_MAX + 1; length++) {
+      const [n, k] = [native.sha256(utf8(`nonce ${length}`)).subarray(0, 12), native.sha256(utf8(`key ${length}`))]
+      const text = native.hkdfSha256(k, n, NOTHING, length)
+      const aad = text.slice(0, length % 35)
+      const sealed = native.aead(k).seal(n, aad, text)
+      expect(hex(sealed)).toBe(hex(portableCrypto.aead(k).seal(n, aad, text)))
+      expect(hex(native.aead(k).open(n, aad, sealed))).toBe(hex(text))
+      const changed = sealed.slice()
+      changed[(length * 7) % changed.length]! ^= 1 << (length % 8)
+      expect(() => native.aead(k).open(n, aad, changed)).toThrow(cryptoFailed)
+    }
   })
 
   it('open what the other sealed and verify what the other signed', () => {

@@ -90,8 +90,8 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
     },
     accepted: () => accepted ?? undefined,
     deliver: () => {},
-    attach: (_, link) => {
-      party.link = link
+    attach: (_, standing) => {
+      party.link = standing?.link ?? null
     },
     acquainted: () => {},
   }

@@ -10,6 +10,7 @@ import { BOND } from '../../src/limits.ts'
 import type { BondEvent, BondInput, LinkCommand } from '../../src/machines/bond/events.ts'
 import type { bondMachine } from '../../src/machines/bond/machine.ts'
 import { SimulatedClock } from '../../src/testing/simulated-clock.ts'
+import { encodeBond } from '../../src/transport/codec.ts'
 import { createMemoryNetwork } from '../../src/transport/memory.ts'
 import type { Link } from '../../src/transport/transport.ts'
 import { inert } from '../bond/paths.ts'
@@ -19,11 +20,15 @@ import { type Bond, KEY, Party, PEER, SUBJECT, startBond, WRONG_KEY } from './bo
 type Snapshot = SnapshotFrom<typeof bondMachine>
 
 const [HERE, THERE] = ['subject', 'peer']
+const SILENT = { steady: { liveness: 'silent' } } as const
+const STEP_MS = 10
+/** Longer than the longest silence. */
+const LOST_MS = 2 * BOND.missedMax * BOND.livenessIntervalMs
 
 /** What both must agree on at each step. */
 export function view({ value, status, context }: Snapshot) {
-  const { outcome, reason, missed, syncAttempts, entryDue, expires } = context
-  return { value, status, outcome, reason, missed, syncAttempts, entryDue, expires }
+  const { outcome, reason, syncAttempts, entryDue, expires } = context
+  return { value, status, outcome, reason, syncAttempts, entryDue, expires }
 }
 
 interface Asked {
@@ -96,14 +101,24 @@ export class Walk {
   /** Time enough for every deadline, on a network without faults. */
   async settle(): Promise<void> {
     this.#network.healAll()
-    await this.clock.advance(2 * BOND.missedMax * BOND.livenessIntervalMs)
+    await this.clock.advance(LOST_MS)
   }
 
   stop(): void {
     for (const bond of [this.model, this.#subject.bond, this.#peer.bond]) bond?.stop()
   }
 
+  /** A peer that is heard goes on being heard, one that is silent stays so. */
   async #pass(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += BOND.livenessIntervalMs) {
+      const now = this.model.getSnapshot()
+      if (now.matches('steady') && !now.matches(SILENT)) await this.#signOfLife({ type: 'bond.heard' })
+      await this.#passAtOnce(Math.min(BOND.livenessIntervalMs, ms - passed))
+    }
+    await this.#passAtOnce(0)
+  }
+
+  async #passAtOnce(ms: number): Promise<void> {
     await this.clock.advance(ms)
     await this.#modelClock.advance(ms)
   }
@@ -132,12 +147,12 @@ export class Walk {
     if (event.type === 'link.failed') return this.#failed(event, before)
     if (event.type === 'link.closed' && isDialling(before)) return this.#openedAndClosed(event, before)
     if (!isOpen(before)) return null
+    if (event.type === 'bond.silent' || event.type === 'bond.lost') return this.#silence(event)
+    if (event.type === 'bond.heard') return this.#signOfLife(event)
     const steady = before.matches('steady')
     const command = steady ? steadyCommand(event) : this.#handshakeCommand(event)
     this.#peer.lies = event.type === 'bond.entryUpdate' && !event.genuine
     if (event.reason === 'UnexpectedClose') return this.#broken(event)
-    // What the peer said by itself meanwhile arrives first.
-    if (steady) await this.#signOfLife()
     if (event.type === 'link.closed') void this.#peer.link?.close(event.reason)
     else if (event.type === 'bond.undecodable') this.#peer.link?.send(Uint8Array.of(0xff, 0xff))
     else if (!command) return null
@@ -165,9 +180,20 @@ export class Walk {
     return [event]
   }
 
-  async #signOfLife(): Promise<void> {
-    this.#tellPeersLink({ type: 'link.ping' })
+  async #signOfLife(event: AnyEventObject): Promise<AnyEventObject[]> {
+    this.#peer.link?.send(encodeBond({ type: 'Ping', sentMs: 0 }))
     await this.#deliver()
+    return [event]
+  }
+
+  /** Nothing of what the peer says arrives, for as long as it takes. */
+  async #silence(event: AnyEventObject): Promise<AnyEventObject[]> {
+    const isTold = () => {
+      const now = this.subject.getSnapshot()
+      return now.status !== 'active' || (event.type === 'bond.silent' && now.matches(SILENT))
+    }
+    for (let passed = 0; passed < LOST_MS && !isTold(); passed += STEP_MS) await this.#passAtOnce(STEP_MS)
+    return [event]
   }
 
   async #opened(event: AnyEventObject): Promise<AnyEventObject[]> {
@@ -280,7 +306,6 @@ function isTimer({ type }: AnyEventObject): boolean {
 }
 
 function delayOf({ type }: AnyEventObject, { context }: Snapshot): number {
-  if (type.includes('.tick.')) return context.tickMs
   if (type.includes('.beforeDialAgain.')) return BOND.redialMinMs * 2 ** Math.max(0, context.syncAttempts - 1)
   return BOND.handshakeStepTimeoutMs
 }
@@ -302,11 +327,6 @@ function isOpen(snapshot: Snapshot): boolean {
 /** What the peer's link is told, for the subject to hear `event` in its steady state. */
 function steadyCommand(event: AnyEventObject): LinkCommand | null {
   switch (event.type) {
-    case 'bond.heard':
-    case 'bond.ping':
-      return { type: 'link.ping' }
-    case 'bond.pong':
-      return { type: 'link.pong', sentMs: 1 }
     case 'bond.departure':
       return { type: 'link.departure' }
     case 'bond.entryUpdate':

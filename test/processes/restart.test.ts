@@ -40,12 +40,12 @@ async function members(size: number): Promise<Running[]> {
   return [first, ...(await Promise.all(others))]
 }
 
-/** Sets one key after the other until it is killed; what was acknowledged is in `kept`. */
-async function load({ command }: Running, name: string, kept: Map<string, string>, isOver: () => boolean) {
-  for (let n = 0; !isOver(); n++) {
+/** Sets one key after the other until it is killed, and tells what was acknowledged. */
+async function load({ command }: Running, name: string, keep: (key: string, value: string) => void) {
+  for (let n = 0; ; n++) {
     const line = await command.ask(`set ${name}-${n} ${n}`).catch(() => null)
     if (line === null) return
-    if (/^ok \d+$/.test(line)) kept.set(`${name}-${n}`, String(n))
+    if (/^ok \d+$/.test(line)) keep(`${name}-${n}`, String(n))
   }
 }
 
@@ -53,12 +53,13 @@ describe('five members under load, all killed at once', () => {
   it('bring back everything that was acknowledged, as the members they were', async () => {
     const before = await members(5)
     const kept = new Map<string, string>()
-    let over = false
-    const clients = before.map((one, at) => load(one, `client${at}`, kept, () => over))
-    await reached(() => kept.size >= 100)
-    over = true
-    for (const { command } of before) process.kill(command.pid, 'SIGKILL')
-    await Promise.all(clients)
+    const killAll = () => {
+      for (const { command } of before) process.kill(command.pid, 'SIGKILL')
+    }
+    const keep = (key: string, value: string) => {
+      if (kept.set(key, value).size === 100) killAll()
+    }
+    await Promise.all(before.map((one, at) => load(one, `client${at}`, keep)))
     await Promise.all(before.map(({ command }) => command.ended))
     const after = await members(5)
     expect(after.map(({ peer }) => peer)).toEqual(before.map(({ peer }) => peer))
@@ -83,8 +84,3 @@ describe('a member with a folder', () => {
     expect(await second.command.ask('get a')).toBe('1')
   })
 })
-
-/** Looks again and again; the test's own deadline ends it. */
-async function reached(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5))
-}

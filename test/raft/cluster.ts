@@ -3,6 +3,7 @@
  * unless a test steps it, so a run is its seed and its steps. It checks one thing by itself: no message leaves before the
  * write it waits for is on disk.
  */
+
 import { type Actor, createActor } from 'xstate'
 import { chunkOf, type Kept, keep, keepOwn, nothingKept, persistedOf } from '../../src/actors/storage/kept.ts'
 import { FORGOTTEN } from '../../src/actors/storage/storage.ts'
@@ -12,6 +13,7 @@ import type { Persist, Respond, Send } from '../../src/machines/raft/effects.ts'
 import { eventOf } from '../../src/machines/raft/events.ts'
 import { nextDeadlineMs, type RaftContext, raftMachine } from '../../src/machines/raft/machine.ts'
 import type {
+  Commands,
   Entry,
   LeadershipPreference,
   Proposal,
@@ -20,6 +22,7 @@ import type {
   SnapshotPoint,
 } from '../../src/machines/raft/messages.ts'
 import { nextUint32, type RandomState, randomFrom } from '../../src/machines/random.ts'
+import { pack, unpack } from '../../src/transport/packed.ts'
 
 export type Name = string
 export type Role = 'unformed' | 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'failed'
@@ -81,15 +84,24 @@ export class Node {
   }
   /** The commands applied, as text. */
   get commands(): string[] {
-    return this.applied.flatMap((entry) => (entry.kind === 'command' ? [new TextDecoder().decode(entry.command)] : []))
+    return this.applied.flatMap((entry) => (entry.kind === 'commands' ? textsOf(entry) : []))
   }
   ofKind<K extends Respond['kind']>(kind: K): Extract<Respond, { kind: K }>[] {
     return this.responses.filter((one): one is Extract<Respond, { kind: K }> => one.kind === kind)
   }
 }
 
+export function commands(texts: readonly string[], sequence = 1): Commands {
+  const packed = pack(texts.map((text) => new TextEncoder().encode(text)))
+  return { kind: 'commands', session: 1, sequence, acknowledged: 0, count: texts.length, packed }
+}
+
+export function textsOf({ packed }: Commands): string[] {
+  return unpack(packed).map((command) => new TextDecoder().decode(command))
+}
+
 export function command(text: string, sequence = 1): Proposal {
-  return { kind: 'command', session: 1, sequence, acknowledged: 0, command: new TextEncoder().encode(text) }
+  return commands([text], sequence)
 }
 
 export class Cluster {

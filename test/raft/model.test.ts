@@ -99,7 +99,7 @@ function messagesOfTerm({ log }: RaftContext, term: Term): RaftMessage[] {
   const noop: Entry = { kind: 'noop', term, timeMs: 0 }
   return [
     { ...append, prevIndex: 0 as LogIndex, prevTerm: 0 as Term, entries: [first] },
-    ...(log.length > 0 && term >= log.lastTerm
+    ...(log.lastIndex > log.offset && term >= log.lastTerm
       ? [{ ...append, prevIndex: log.lastIndex, prevTerm: log.lastTerm, entries: [noop] }]
       : []),
     { type: 'AppendEntriesResponse', term, matchIndex, round: 1 },

@@ -210,7 +210,7 @@ describe('§5.3 log replication', () => {
     rig.hear('b', matched(2, 3))
     expect(rig.context.commitIndex).toBe(3)
     const effects = rig.take()
-    expect(effects[0]).toMatchObject({ type: 'apply', params: { from: 3, entries: [{ kind: 'command' }] } })
+    expect(effects[0]).toMatchObject({ type: 'apply', params: { from: 3, entries: [{ kind: 'commands' }] } })
     expect(effects.slice(1)).toMatchObject([
       { params: { to: [peerId('b'), peerId('c')], message: { commit: 3, entries: [] } } },
     ])
@@ -353,7 +353,7 @@ describe('§5.3 log replication', () => {
     const rig = new Rig().becomeSettledLeader()
     const big = 'x'.repeat(RAFT.commandBytesMax)
     for (let count = 0; count <= RAFT.uncommittedBytesMax / RAFT.commandBytesMax; count++) rig.propose(big)
-    expect(rig.responses()).toMatchObject([{ kind: 'refused', code: 'Busy', proposals: [{ kind: 'command' }] }])
+    expect(rig.responses()).toMatchObject([{ kind: 'refused', code: 'Busy', proposals: [{ kind: 'commands' }] }])
     rig.hear('b', matched(2, rig.context.log.lastIndex))
     rig.take()
     rig.propose('y')
@@ -474,10 +474,10 @@ describe('§8 client interaction', () => {
   it('a follower forwards commands to its leader, and refuses them when it knows none', () => {
     const rig = new Rig()
     rig.propose('x')
-    expect(rig.responses()).toMatchObject([{ kind: 'refused', code: 'NoLeader', proposals: [{ kind: 'command' }] }])
+    expect(rig.responses()).toMatchObject([{ kind: 'refused', code: 'NoLeader', proposals: [{ kind: 'commands' }] }])
     rig.follow('b')
     rig.propose('x')
-    expect(rig.sent()).toMatchObject([{ to: ['b'], message: { type: 'Propose', proposals: [{ kind: 'command' }] } }])
+    expect(rig.sent()).toMatchObject([{ to: ['b'], message: { type: 'Propose', proposals: [{ kind: 'commands' }] } }])
   })
 
   it('a leader stamps what is forwarded with its own time', () => {

@@ -1,4 +1,5 @@
 /** One member whose peers are played by the test: what it hears is said by hand, what it does is recorded. */
+
 import { type Actor, createActor } from 'xstate'
 import { BEGINNING } from '../../src/actors/storage/storage.ts'
 import { COMPACTION, type Compaction, RAFT_TIMING } from '../../src/limits.ts'
@@ -16,6 +17,7 @@ import type {
   Term,
 } from '../../src/machines/raft/messages.ts'
 import type { Effect } from '../../src/machines/raft/step.ts'
+import { pack } from '../../src/transport/packed.ts'
 import { command, type Name, nameOf, peerId } from './cluster.ts'
 
 export const GROUP = 'f'.padEnd(32, '0') as FormationId
@@ -44,14 +46,20 @@ export interface RigOptions {
 
 /** An entry that shows where it stands. */
 export function entry(atTerm: number, text = `${atTerm}`): Entry {
+  return entryOf(atTerm, text)
+}
+
+/** An entry of several commands, each of which takes an index. */
+export function entryOf(atTerm: number, ...texts: string[]): Entry {
   return {
-    kind: 'command',
+    kind: 'commands',
     term: term(atTerm),
     timeMs: 0,
     session: 1,
     sequence: 1,
     acknowledged: 0,
-    command: encode(text),
+    count: texts.length,
+    packed: pack(texts.map(encode)),
   }
 }
 

@@ -2,10 +2,10 @@
  * Raft figure 3 as a checker, dumb on purpose: it looks at every member after every step and remembers all it ever saw.
  */
 import type { Entry, LogIndex } from '../../src/machines/raft/messages.ts'
-import type { Cluster, Name, Node } from './cluster.ts'
+import { type Cluster, type Name, type Node, textsOf } from './cluster.ts'
 
 const textOf = (entry: Entry): string =>
-  entry.kind === 'command' ? `${entry.term} ${new TextDecoder().decode(entry.command)}` : JSON.stringify(entry)
+  entry.kind === 'commands' ? `${entry.term} ${textsOf(entry)}` : JSON.stringify(entry)
 
 const majority = (voters: readonly string[]): number => Math.floor(voters.length / 2) + 1
 

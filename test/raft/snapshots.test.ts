@@ -4,7 +4,7 @@ import { BEGINNING } from '../../src/actors/storage/storage.ts'
 import { RAFT, RAFT_TIMING } from '../../src/limits.ts'
 import type { FormationId, RaftMessage, Snapshot } from '../../src/machines/raft/messages.ts'
 import type { Effect } from '../../src/machines/raft/step.ts'
-import { Cluster, nameOf, peerId } from './cluster.ts'
+import { Cluster, type Node, nameOf, peerId } from './cluster.ts'
 import { append, entry, GROUP, index, matched, Rig, rejectedAt, requestVote, term } from './rig.ts'
 
 const VOTERS = ['a', 'b', 'c'].map(peerId)
@@ -542,16 +542,26 @@ describe('a group that compacts', () => {
   const compaction = { entriesMax: 5, trailingMax: 2 }
   const words = (count: number) => Array.from({ length: count }, (_, at) => `word ${at}`)
 
-  it('brings back a member that was away for longer than the log reaches', () => {
+  function propose(cluster: Cluster, { name }: Node, count: number): void {
+    for (const word of words(count)) {
+      cluster.propose(name, word)
+      cluster.settle()
+    }
+  }
+
+  /** One of three was down while the others committed `count` commands. */
+  function oneAway(count: number) {
     const cluster = new Cluster(['a', 'b', 'c'], { compaction })
     const leader = cluster.electLeader()
     const away = cluster.alive.find((node) => node !== leader)!
     cluster.kill(away.name)
     cluster.run(RAFT_TIMING.electionTimeoutMs)
-    for (const word of words(40)) {
-      cluster.propose(leader.name, word)
-      cluster.settle()
-    }
+    propose(cluster, leader, count)
+    return { cluster, leader, away }
+  }
+
+  it('brings back a member that was away for longer than the log reaches', () => {
+    const { cluster, leader, away } = oneAway(40)
     expect(leader.context.log.offset).toBeGreaterThan(30)
     cluster.restart(away.name)
     cluster.until('it has caught up', () => away.commit === leader.commit)
@@ -560,15 +570,7 @@ describe('a group that compacts', () => {
   })
 
   it('goes on where a transfer was cut off', () => {
-    const cluster = new Cluster(['a', 'b', 'c'], { compaction })
-    const leader = cluster.electLeader()
-    const away = cluster.alive.find((node) => node !== leader)!
-    cluster.kill(away.name)
-    cluster.run(RAFT_TIMING.electionTimeoutMs)
-    for (const word of words(40)) {
-      cluster.propose(leader.name, word)
-      cluster.settle()
-    }
+    const { cluster, leader, away } = oneAway(40)
     cluster.restart(away.name)
     away.autoFlush = false
     cluster.until('it has chunks to write', () => away.writes.length > 1)
@@ -585,15 +587,7 @@ describe('a group that compacts', () => {
   })
 
   it('sends a damaged snapshot once more', () => {
-    const cluster = new Cluster(['a', 'b', 'c'], { compaction })
-    const leader = cluster.electLeader()
-    const away = cluster.alive.find((node) => node !== leader)!
-    cluster.kill(away.name)
-    cluster.run(RAFT_TIMING.electionTimeoutMs)
-    for (const word of words(20)) {
-      cluster.propose(leader.name, word)
-      cluster.settle()
-    }
+    const { cluster, leader, away } = oneAway(20)
     let checked = 0
     cluster.intact = () => ++checked > 1
     cluster.restart(away.name)
@@ -604,10 +598,7 @@ describe('a group that compacts', () => {
   it('comes back whole when all of it was down', () => {
     const cluster = new Cluster(['a', 'b', 'c'], { compaction })
     const leader = cluster.electLeader()
-    for (const word of words(23)) {
-      cluster.propose(leader.name, word)
-      cluster.settle()
-    }
+    propose(cluster, leader, 23)
     for (const name of ['a', 'b', 'c']) cluster.kill(name)
     for (const name of ['a', 'b', 'c']) cluster.restart(name)
     cluster.electLeader()

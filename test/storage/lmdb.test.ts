@@ -3,7 +3,15 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { chunkOf, type Kept, keep, keepOwn, nothingKept, persistedOf } from '../../src/actors/storage/kept.ts'
+import {
+  chunkOf,
+  type Kept,
+  keep,
+  keepOwn,
+  nothingKept,
+  persistedOf,
+  termAt as termIn,
+} from '../../src/actors/storage/kept.ts'
 import { lmdb } from '../../src/actors/storage/lmdb.ts'
 import { checkPages } from '../../src/actors/storage/lmdb-pages.ts'
 import type { Persisted, RaftStore } from '../../src/actors/storage/storage.ts'
@@ -152,10 +160,10 @@ describe('lmdb with snapshots', () => {
           keep(kept, write)
           answers.push(written(store, write))
         }
-        const last = () => kept.base.index + kept.entries.length
+        const last = () => kept.last
         // Who gets a snapshot has a term.
         give(persist(++number, 1, [], hardState(1)))
-        const termAt = (index: number) => kept.entries[index - kept.base.index - 1]?.term ?? kept.base.term
+        const termAt = (index: number) => termIn(kept, index) ?? kept.base.term
         for (const { kind, at, count, bump, bytes, after: next } of steps) {
           const place = committed + Math.floor(at * (last() - committed + 1))
           const { receiving, own } = kept

@@ -1,4 +1,5 @@
 /** Writes, and a deliberately dumb store to compare with: a plain array that is cut and continued. */
+
 import { hash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import type { PeerId } from '../../src/identity/keys.ts'
 import type { HardState, Persist } from '../../src/machines/raft/effects.ts'
 import type { Entry, FormationId, LogIndex, Snapshot, Term } from '../../src/machines/raft/messages.ts'
 import { encodeEntry } from '../../src/transport/codec.ts'
+import { pack } from '../../src/transport/packed.ts'
 
 export const GROUP = digest('a group')
 export const OTHER_GROUP = digest('another group')
@@ -21,16 +23,18 @@ export function hardState(term: number, votedFor: PeerId | null = null): HardSta
   return { term: term as Term, votedFor, formation: { status: 'formed', id, voters: [ALICE, BOB], refused } }
 }
 
-/** A command whose bytes depend on all of its place, term and salt. */
-export function command(term: number, salt: number, bytes = 12): Entry {
+/** Commands whose bytes depend on all of their place, term and salt. */
+export function command(term: number, salt: number, bytes = 12, count = 1): Entry {
+  const one = Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + salt * 7 + term) & 0xff)
   return {
-    kind: 'command',
+    kind: 'commands',
     term: term as Term,
     timeMs: salt,
     session: 1,
     sequence: salt,
     acknowledged: 0,
-    command: Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + salt * 7 + term) & 0xff),
+    count,
+    packed: pack(new Array<Uint8Array>(count).fill(one)),
   }
 }
 

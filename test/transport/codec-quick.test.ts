@@ -6,9 +6,11 @@ import { RAFT as RAFT_LIMITS } from '../../src/limits.ts'
 import type { AppendEntries, AppendEntriesResponse, Propose } from '../../src/machines/raft/messages.ts'
 import { decodeGeneral, encodeGeneral, readMessage } from '../../src/transport/cbor.ts'
 import { NOT_PLAIN, readPlain } from '../../src/transport/cbor-plain.ts'
+import type { Place } from '../../src/transport/cbor-writer.ts'
 import { encodeCommand, encodeRaftBatch, encodeValue } from '../../src/transport/codec.ts'
 import { readCommands } from '../../src/transport/codec-commands.ts'
 import { raftMessages } from '../../src/transport/codec-raft.ts'
+import { pack, piece, unpack } from '../../src/transport/packed.ts'
 import { anyBond, anyEntry } from './codec-samples.ts'
 
 /** What the general way makes of a batch; undefined where it refuses. */
@@ -24,18 +26,27 @@ function general(bytes: Uint8Array): unknown {
 
 const number = fc.oneof(fc.nat({ max: 30 }), fc.nat({ max: 70_000 }), fc.maxSafeNat())
 const bytes = fc.uint8Array({ maxLength: 300 })
-const order = { session: number, sequence: number, acknowledged: number, command: bytes }
+const order = { session: number, sequence: number, acknowledged: number }
 const plainObject = { noNullPrototype: true } as const
-const command = fc.record(
-  { kind: fc.constant('command' as const), term: number, timeMs: number, ...order },
-  plainObject,
-)
+const packed = fc
+  .array(bytes, { minLength: 1, maxLength: 5 })
+  .map((commands) => ({ count: commands.length, packed: pack(commands) }))
+const commands = fc
+  .tuple(
+    fc.record({ kind: fc.constant('commands' as const), term: number, timeMs: number, ...order }, plainObject),
+    packed,
+  )
+  .map(([entry, more]) => ({ ...entry, ...more }))
 const places = { term: number, prevIndex: number, prevTerm: number, commit: number, round: number }
 const append = fc
-  .record({ type: fc.constant('AppendEntries' as const), ...places, entries: fc.array(command) }, plainObject)
+  .record({ type: fc.constant('AppendEntries' as const), ...places, entries: fc.array(commands) }, plainObject)
   .map((message) => message as unknown as AppendEntries)
 const propose = fc
-  .array(fc.record({ kind: fc.constant('command' as const), ...order }, plainObject))
+  .array(
+    fc
+      .tuple(fc.record({ kind: fc.constant('commands' as const), ...order }, plainObject), packed)
+      .map(([proposal, more]) => ({ ...proposal, ...more })),
+  )
   .map((proposals): Propose => ({ type: 'Propose', proposals }))
 
 const appended = fc
@@ -71,7 +82,7 @@ describe('commands, read in one pass', () => {
     )
     fc.assert(
       fc.property(anyEntry, append, (entry, message) => {
-        fc.pre(entry.kind !== 'command')
+        fc.pre(entry.kind !== 'commands')
         expect(readCommands(encodeRaftBatch([{ ...message, entries: [...message.entries, entry] }]))).toBeNull()
       }),
     )
@@ -105,20 +116,21 @@ describe('commands, read in one pass', () => {
 
   test('more entries than an AppendEntries may have are left to the general way, which refuses them', () => {
     const one = {
-      kind: 'command',
+      kind: 'commands',
       term: 1,
       timeMs: 1,
       session: 1,
       sequence: 1,
       acknowledged: 0,
-      command: new Uint8Array(0),
+      count: 1,
+      packed: pack([new Uint8Array(0)]),
     }
     const head = encodeRaftBatch([
       { type: 'AppendEntries', term: 1, prevIndex: 1, prevTerm: 1, commit: 1, round: 1, entries: [one] } as never,
     ])
-    const entry = head.subarray(head.length - 8)
+    const entry = head.subarray(head.length - 9)
     const many = RAFT_LIMITS.appendEntriesMax + 1
-    const parts = [head.subarray(0, head.length - 9), Uint8Array.of(0x99, many >> 8, many & 255)]
+    const parts = [head.subarray(0, head.length - 10), Uint8Array.of(0x99, many >> 8, many & 255)]
     const flood = Buffer.concat([...parts, ...new Array<Uint8Array>(many).fill(entry)])
     expect(readCommands(new Uint8Array(flood))).toBeNull()
     expect(general(new Uint8Array(flood))).toBeUndefined()
@@ -153,7 +165,7 @@ describe('plain values, read and written in one walk', () => {
         expect(read).not.toBe(NOT_PLAIN)
         expect(read).toStrictEqual(decodeGeneral(encoded))
         expect(read).toStrictEqual(decodeGeneral(encodeGeneral(value)))
-        expect(encodeCommand(value)).toStrictEqual(encoded)
+        expect(commandAt(encodeCommand(value))).toStrictEqual(encoded)
       }),
     )
   })
@@ -208,19 +220,22 @@ describe('plain values, read and written in one walk', () => {
   })
 })
 
+/** A command that was encoded to stand there. */
+const commandAt = (place: Place) => unpack(piece(place, place))[0]!
+
 describe('commands share memory with their neighbours', () => {
   test('small ones stand in one block, and none is written over', () => {
     const values = Array.from({ length: 3_000 }, (_, i) => ({ i, text: 'x'.repeat(i % 50) }))
     const encoded = values.map(encodeCommand)
-    expect(new Set(encoded.map((one) => one.buffer)).size).toBeLessThan(10)
-    expect(encoded.map(decodeGeneral)).toEqual(values)
+    expect(new Set(encoded.map(({ block }) => block)).size).toBeLessThan(10)
+    expect(encoded.map((place) => decodeGeneral(commandAt(place)))).toEqual(values)
   })
 
   test('a large one has memory of its own, before and after', () => {
     const large = encodeCommand(new Uint8Array(100_000).fill(1))
-    expect(large.buffer.byteLength).toBe(large.length)
+    expect(large.block.buffer.byteLength).toBe(large.end - large.start)
     const small = encodeCommand('small')
-    expect(small.buffer.byteLength).toBeLessThan(100_000)
-    expect(decodeGeneral(small)).toBe('small')
+    expect(small.block.buffer.byteLength).toBeLessThan(100_000)
+    expect(decodeGeneral(commandAt(small))).toBe('small')
   })
 })

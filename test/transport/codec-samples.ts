@@ -1,4 +1,5 @@
 /** Messages of every type for the tests of the codec: one fixed sample each, and arbitrary ones. */
+
 import fc from 'fast-check'
 import type { Digest, GroupId, NetworkId } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
@@ -16,6 +17,7 @@ import type {
   Snapshot,
   Term,
 } from '../../src/machines/raft/messages.ts'
+import { pack } from '../../src/transport/packed.ts'
 
 const peer = (digit: string) => digit.repeat(64) as PeerId
 const digest = (digit: string) => digit.repeat(64) as Digest
@@ -37,13 +39,14 @@ export const ENTRIES: readonly Entry[] = [
   },
   { kind: 'session', term: term(2), timeMs, nonce: '0011aabb' },
   {
-    kind: 'command',
+    kind: 'commands',
     term: term(2),
     timeMs,
     session: 3,
     sequence: 24,
     acknowledged: 23,
-    command: Uint8Array.of(0xa1, 0x61, 0x6b, 0x01),
+    count: 2,
+    packed: pack([Uint8Array.of(0xa1, 0x61, 0x6b, 0x01), Uint8Array.of(0xf6)]),
   },
 ]
 
@@ -86,7 +89,7 @@ export const RAFT: readonly RaftMessage[] = [
     type: 'Propose',
     proposals: [
       { kind: 'session', nonce: 'n' },
-      { kind: 'command', session: 3, sequence: 1, acknowledged: 0, command: new Uint8Array() },
+      { kind: 'commands', session: 3, sequence: 1, acknowledged: 0, count: 1, packed: pack([new Uint8Array()]) },
     ],
   },
   { type: 'ReadIndex', id: 256 },
@@ -149,6 +152,13 @@ const anySignedList = fc.array(anySigned, { maxLength: 4 })
 type Kind<T, K> = Extract<T, { readonly kind: K }>
 type Of<T, K> = Extract<T, { readonly type: K }>
 
+/** Some commands for what is to hold them. */
+function withCommands<T extends object>(order: T): fc.Arbitrary<T & { count: number; packed: Uint8Array }> {
+  return fc
+    .array(anyBytes, { minLength: 1, maxLength: 4 })
+    .map((commands) => ({ ...order, count: commands.length, packed: pack(commands) }))
+}
+
 export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
   a<Kind<Entry, 'noop'>>({ kind: is('noop'), term: anyTerm, timeMs: anyUint }),
   a<Kind<Entry, 'configuration'>>({
@@ -158,25 +168,23 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
     configuration: a({ voters: anyPeers, learners: anyPeers }),
   }),
   a<Kind<Entry, 'session'>>({ kind: is('session'), term: anyTerm, timeMs: anyUint, nonce: anyNonce }),
-  a<Kind<Entry, 'command'>>({
-    kind: is('command'),
+  a<Omit<Kind<Entry, 'commands'>, 'count' | 'packed'>>({
+    kind: is('commands'),
     term: anyTerm,
     timeMs: anyUint,
     session: anyUint,
     sequence: anyUint,
     acknowledged: anyUint,
-    command: anyBytes,
-  }),
+  }).chain(withCommands),
 )
 const anyProposal: fc.Arbitrary<Proposal> = fc.oneof(
   a<Kind<Proposal, 'session'>>({ kind: is('session'), nonce: anyNonce }),
-  a<Kind<Proposal, 'command'>>({
-    kind: is('command'),
+  a<Omit<Kind<Proposal, 'commands'>, 'count' | 'packed'>>({
+    kind: is('commands'),
     session: anyUint,
     sequence: anyUint,
     acknowledged: anyUint,
-    command: anyBytes,
-  }),
+  }).chain(withCommands),
 )
 
 const anySnapshot = a<Snapshot>({

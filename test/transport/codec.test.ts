@@ -1,10 +1,11 @@
 /** The codec: what is encoded decodes to the same, has one encoding, and whatever else comes is refused and nothing worse. */
+
 import { encode as cborOf, Encoder } from 'cbor-x/encode'
 import fc from 'fast-check'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { TesseraError } from '../../src/errors.ts'
 import { DISCOVERY as DISCOVERY_LIMITS, RAFT as RAFT_LIMITS } from '../../src/limits.ts'
-import type { PreVote, RaftMessage } from '../../src/machines/raft/messages.ts'
+import type { AppendEntries, PreVote, RaftMessage } from '../../src/machines/raft/messages.ts'
 import {
   decodeBond,
   decodeDiscovery,
@@ -16,6 +17,7 @@ import {
   encodeHandshake,
   encodeRaftBatch,
 } from '../../src/transport/codec.ts'
+import { pack } from '../../src/transport/packed.ts'
 import { boolean, type Fields, family, type Message, message, uint } from '../../src/transport/wire-fields.ts'
 import {
   anyBond,
@@ -76,9 +78,9 @@ describe('a message comes back as it was sent', () => {
 describe('a message has one encoding', () => {
   test('in what cbor-x writes for the same items', () => {
     const bytes = Uint8Array.of(9, 9, 9)
-    const entry = { kind: 'command', term: 24, timeMs: 2 ** 32 - 1, session: 256, sequence: 65_536, acknowledged: 0 }
-    expect(encodeEntry({ ...entry, command: bytes } as never)).toEqual(
-      cbor([3, 24, 2 ** 32 - 1, 256, 65_536, 0, bytes]),
+    const entry = { kind: 'commands', term: 24, timeMs: 2 ** 32 - 1, session: 256, sequence: 65_536, acknowledged: 0 }
+    expect(encodeEntry({ ...entry, count: 2, packed: pack([bytes, bytes]) } as never)).toEqual(
+      cbor([3, 24, 2 ** 32 - 1, 256, 65_536, 0, [bytes, bytes]]),
     )
     expect(encodeBond({ type: 'Departure' })).toEqual(cbor([6]))
   })
@@ -119,13 +121,13 @@ describe('a broadcast is encoded once', () => {
 })
 
 describe('memory', () => {
-  const append = encodeRaftBatch([RAFT[4]!])
+  const append = encodeRaftBatch([{ ...(RAFT[4] as AppendEntries), entries: [ENTRIES[3]!] }])
   const commandIn = (bytes: Uint8Array) => {
     const decoded = decodeBond(bytes)
     if (decoded.type !== 'Raft' || decoded.messages[0]?.type !== 'AppendEntries') throw new Error('not the sample')
     const last = decoded.messages[0].entries.at(-1)
-    if (last?.kind !== 'command') throw new Error('not the sample')
-    return last.command
+    if (last?.kind !== 'commands') throw new Error('not the sample')
+    return last.packed
   }
 
   test('a command is a view of its message', () => {
@@ -248,7 +250,13 @@ describe('what would be refused is not sent', () => {
     refused(() => encodeHandshake({ ...HANDSHAKE[0], network: 'abc' } as never))
     refused(() => encodeHandshake({ ...HANDSHAKE[0], network: 'x'.repeat(64) } as never))
     refused(() => encodeHandshake({ ...HANDSHAKE[0], proof: new Uint8Array(31) } as never))
-    refused(() => encodeEntry({ ...ENTRIES[3], command: new Uint8Array(RAFT_LIMITS.commandBytesMax + 1) } as never))
+    const commands = (count: number, packed: Uint8Array) => encodeEntry({ ...ENTRIES[3], count, packed } as never)
+    const empty = pack([new Uint8Array()])
+    refused(() => commands(1, pack([new Uint8Array(RAFT_LIMITS.commandBytesMax + 1)])))
+    refused(() => commands(2, empty))
+    refused(() => commands(0, new Uint8Array()))
+    const tooMany = RAFT_LIMITS.entryCommandsMax + 1
+    refused(() => commands(tooMany, pack(new Array<Uint8Array>(tooMany).fill(new Uint8Array()))))
     refused(() => encodeEntry({ ...ENTRIES[2], nonce: 'ü' } as never))
     const entries = Array.from({ length: RAFT_LIMITS.appendEntriesMax + 1 }, () => ENTRIES[0])
     refused(() => encodeRaftBatch([{ ...RAFT[4], entries } as never]))

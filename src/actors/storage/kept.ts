@@ -5,7 +5,15 @@
  * Mutable; its one owner is the store.
  */
 import type { HardState, Persist, Persisted, SnapshotWrite } from '../../machines/raft/effects.ts'
-import type { Entry, EntryId, LogIndex, Snapshot } from '../../machines/raft/messages.ts'
+import {
+  type Entry,
+  type EntryId,
+  type LogIndex,
+  type Snapshot,
+  spanOf,
+  spansOf,
+  type Term,
+} from '../../machines/raft/messages.ts'
 import { BEGINNING, FORGOTTEN } from './storage.ts'
 
 /** A snapshot and the chunks of it that are there, from the first on. */
@@ -19,20 +27,29 @@ export interface Kept {
   /** What the first of `entries` follows. */
   base: EntryId
   entries: Entry[]
+  /** The index of the last of them. */
+  last: number
   own: KeptSnapshot | null
   receiving: KeptSnapshot | null
 }
 
 export function nothingKept(): Kept {
-  return { hardState: null, base: BEGINNING, entries: [], own: null, receiving: null }
+  return { hardState: null, base: BEGINNING, entries: [], last: 0, own: null, receiving: null }
 }
 
 /** Raft §5.3 for `from` and `entries`; for `snapshot` see `SnapshotWrite`. */
 export function keep(kept: Kept, { hardState, from, entries, snapshot }: Persist): void {
   if (hardState) kept.hardState = hardState
   if (snapshot) keepOfSnapshot(kept, snapshot)
-  kept.entries.length = Math.max(0, Math.min(kept.entries.length, from - 1 - kept.base.index))
-  for (const entry of entries) kept.entries.push(entry)
+  cut(kept, from)
+  for (const entry of entries) {
+    kept.entries.push(entry)
+    kept.last += spanOf(entry)
+  }
+}
+
+function cut(kept: Kept, from: LogIndex): void {
+  while (kept.last >= from && kept.entries.length > 0) kept.last -= spanOf(kept.entries.pop()!)
 }
 
 function keepOfSnapshot(kept: Kept, write: SnapshotWrite): void {
@@ -52,8 +69,23 @@ function keepOfSnapshot(kept: Kept, write: SnapshotWrite): void {
 }
 
 function compact(kept: Kept, base: EntryId): void {
-  kept.entries = kept.entries.slice(base.index - kept.base.index)
+  let gone = 0
+  let index = kept.base.index as number
+  while (index < base.index && gone < kept.entries.length) index += spanOf(kept.entries[gone++]!)
+  kept.entries = kept.entries.slice(gone)
   kept.base = base
+  kept.last = base.index + spansOf(kept.entries)
+}
+
+/** The term of the entry that `index` belongs to, where there is one. */
+export function termAt({ base, entries }: Kept, index: number): Term | undefined {
+  let end = base.index as number
+  for (const entry of entries) {
+    if (index <= end) break
+    end += spanOf(entry)
+    if (index <= end) return entry.term
+  }
+  return undefined
 }
 
 /** This member's own snapshot, unless a newer one was installed meanwhile. What comes of one that is no newer is of no use any more. */

@@ -7,7 +7,14 @@
 import { hexOf } from '../../identity/hex.ts'
 import type { Persist, SnapshotWrite } from '../../machines/raft/effects.ts'
 import { entryBytes } from '../../machines/raft/log.ts'
-import { type Entry, type EntryId, isSame, type LogIndex, type Snapshot } from '../../machines/raft/messages.ts'
+import {
+  type Entry,
+  type EntryId,
+  isSame,
+  type LogIndex,
+  type Snapshot,
+  spansOf,
+} from '../../machines/raft/messages.ts'
 import {
   BASE_KEY,
   chunkKey,
@@ -61,7 +68,7 @@ export class Changes {
 
   constructor({ persisted, leftovers, firstPiece, pieceEnds }: Found) {
     this.#base = persisted?.base.index ?? (0 as LogIndex)
-    this.#last = this.#base + (persisted?.entries.length ?? 0)
+    this.#last = this.#base + spansOf(persisted?.entries ?? [])
     this.#own = persisted?.snapshot ?? null
     this.#receiving = persisted?.receiving?.snapshot ?? null
     this.#received = persisted?.receiving?.next ?? 0
@@ -88,17 +95,18 @@ export class Changes {
 
   #writePieces(from: LogIndex, entries: readonly Entry[], change: Change): void {
     let start = 0
+    this.#last = from - 1
     do {
       const end = pieceEnd(entries, start)
       const piece = {
-        from: (from + start) as LogIndex,
+        from: (this.#last + 1) as LogIndex,
         entries: start === 0 && end === entries.length ? entries : entries.slice(start, end),
       }
       change.put(pieceKey(this.#firstPiece + this.#pieceEnds.length), encodePiece(piece))
-      this.#pieceEnds.push(from + end - 1)
+      this.#last += spansOf(piece.entries)
+      this.#pieceEnds.push(this.#last)
       start = end
     } while (start < entries.length)
-    this.#last = from - 1 + entries.length
   }
 
   #writeSnapshot(write: SnapshotWrite, change: Change): void {

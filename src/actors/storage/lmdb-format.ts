@@ -38,6 +38,7 @@ import {
   isSame,
   type LogIndex,
   type Snapshot,
+  spanOf,
   type Term,
 } from '../../machines/raft/messages.ts'
 import { readMessage } from '../../transport/cbor.ts'
@@ -46,7 +47,7 @@ import { checker, type Field, field, hex, list, nullable, record, uint, written 
 import { damage, refusal } from './lmdb-environment.ts'
 import { BEGINNING, FORGOTTEN, type Persisted } from './storage.ts'
 
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
 const KEY = { header: 0x01, hardState: 0x02, own: 0x03, base: 0x04, receiving: 0x05, chunk: 0x06, piece: 0x10 } as const
 const CRC_BYTES = 4
@@ -218,6 +219,8 @@ export function readStore(
 /** Puts the pieces of a log together. Raft §5.3: indexes without a gap, and in what they come to, terms that never fall. */
 class LogReader {
   readonly #entries: Entry[] = []
+  /** The last index of the entry at the same place. */
+  readonly #lasts: number[] = []
   first = 1
   readonly ends: number[] = []
 
@@ -226,21 +229,33 @@ class LogReader {
     if (this.ends.length === 0) this.first = number
     if (!same(key, pieceKey(this.first + this.ends.length))) throw damage(`piece ${number} of the log follows a gap`)
     const { from, entries } = decoded(`piece ${number} of the log`, bytes, checkPiece, pieceRecord)
-    // Of what is compacted away, pieces may still hold the end.
-    const known = Math.max(0, base.index + 1 - from)
-    const place = from + known - base.index - 1
-    if (place > this.#entries.length)
-      throw damage(`entry ${base.index + this.#entries.length + 1} is missing from the log`)
-    this.#entries.length = place
-    for (const one of entries.slice(known)) this.#entries.push(one)
-    this.ends.push(from - 1 + entries.length)
+    this.#cut(from)
+    const next = (this.#lasts.at(-1) ?? base.index) + 1
+    if (from > next) throw damage(`entry ${next} is missing from the log`)
+    let last = from - 1
+    for (const one of entries) {
+      last += spanOf(one)
+      // Of what is compacted away, pieces may still hold the end.
+      if (last <= base.index) continue
+      this.#entries.push(one)
+      this.#lasts.push(last)
+    }
+    this.ends.push(last)
+  }
+
+  /** Raft §5.3: a piece takes the place of all from there on. */
+  #cut(from: LogIndex): void {
+    while ((this.#lasts.at(-1) ?? 0) >= from) {
+      this.#lasts.pop()
+      this.#entries.pop()
+    }
   }
 
   /** All that follows `base`. Only now, as an entry that is cut later may be of an older term than a base that came after it. */
   after(base: EntryId): readonly Entry[] {
     let { term } = base
     for (const [place, one] of this.#entries.entries()) {
-      if (one.term < term) throw damage(`entry ${base.index + place + 1} is of an older term than the one before it`)
+      if (one.term < term) throw damage(`entry ${this.#lasts[place]} is of an older term than the one before it`)
       term = one.term
     }
     return this.#entries

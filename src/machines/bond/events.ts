@@ -6,7 +6,6 @@ import type { CloseReason } from '../../errors.ts'
 import type { BondId, GroupId, NetworkId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import type { RandomState } from '../random.ts'
-import type { Liveness, Rtt } from './heartbeat.ts'
 import type { EndReason, Outcome } from './reasons.ts'
 
 export type BondRole = 'dialler' | 'acceptor'
@@ -26,11 +25,8 @@ export interface BondInput {
 }
 
 /** Small and plain: no key, proof or handle ever stands here. */
-export interface BondContext extends Omit<BondInput, 'seed'>, Liveness {
+export interface BondContext extends Omit<BondInput, 'seed'> {
   readonly bondId: BondId | null
-  readonly rtt: Rtt | null
-  /** The length of the running liveness tick. */
-  readonly tickMs: number
   /** Milliseconds since the epoch at which the peer's tickets end; `Infinity` where they never do. */
   readonly expires: number
   readonly syncAttempts: number
@@ -58,31 +54,33 @@ export interface LinkInput {
   readonly addresses: readonly string[]
   readonly linkNumber: number | null
   readonly group: GroupId | null
+  /** For its ticks. */
+  readonly seed: RandomState
 }
 
-/** The chart to its link. The link stamps a ping with its own clock, which the chart does not have. */
+/** The chart to its link. */
 export type LinkCommand =
   | { type: 'link.sendStart' }
   | { type: 'link.sendEnd' }
   | { type: 'link.sendPeers' }
-  | { type: 'link.ping' }
-  | { type: 'link.pong'; sentMs: number }
+  | { type: 'link.watch' }
   | { type: 'link.departure' }
   | { type: 'link.sendEntry' }
   | { type: 'link.close'; reason: CloseReason }
+
+/** What changes in how the peer is heard, as the link measures it while the bond is steady. */
+export type LivenessReport = { type: 'bond.silent' } | { type: 'bond.heard' } | { type: 'bond.lost' }
 
 /** The link to its chart: what became of it, and what was heard. */
 export type LinkReport =
   | { type: 'link.opened'; bondId: BondId }
   | { type: 'link.failed' }
   | { type: 'link.closed'; reason: CloseReason; byPeer: boolean }
-  | { type: 'bond.heard' }
+  | LivenessReport
   | { type: 'bond.undecodable' }
   | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean }
   | { type: 'bond.handshakeEnd'; proven: boolean }
   | { type: 'bond.peers' }
-  | { type: 'bond.ping'; sentMs: number }
-  | { type: 'bond.pong'; sentMs: number; nowMs: number }
   | { type: 'bond.departure' }
   | { type: 'bond.entryUpdate'; genuine: boolean }
 

@@ -1,19 +1,17 @@
 /**
- * Liveness and round-trip time of a bond, as arithmetic (SEMANTICS §3).
+ * Liveness and round-trip time of a bond, as arithmetic (SEMANTICS §3). Time comes in; nothing here has a clock.
  *
- * The chart has no clock, so silence is measured in ticks: each tick knows how long it lasted. A tick in which something was heard
- * leaves a silence shorter than itself, hence never longer than the limit; so silence counts from the end of that tick, and the
- * first miss comes with the second silent tick. Round-trip time is smoothed as in RFC 6298 §2.
+ * A tick that finds nothing received for longer than interval plus jitter is a miss, and each miss asks with a ping. One miss is what two
+ * members come to that have nothing to say to each other, so it is no news: the peer counts as silent once a whole tick has passed without
+ * an answer, and as lost after so many misses in a row. Round-trip time is smoothed as in RFC 6298 §2.
  */
 import { BOND } from '../../limits.ts'
 import { nextBetween, type RandomState } from '../random.ts'
 
 export interface Liveness {
-  /** Something was received since the last tick. */
-  readonly heard: boolean
-  /** Silence known for sure, at the last tick. */
-  readonly quietMs: number
-  /** Ticks in a row that found too long a silence. */
+  /** When anything was last received. */
+  readonly heardMs: number
+  /** Ticks since then that found too long a silence. */
   readonly missed: number
 }
 
@@ -22,8 +20,6 @@ export interface Rtt {
   readonly rttvarMs: number
 }
 
-export const FRESH: Liveness = { heard: true, quietMs: 0, missed: 0 }
-
 /** A silence longer than this is a miss. */
 const QUIET_MAX_MS = BOND.livenessIntervalMs + BOND.livenessJitterMs
 /** RFC 6298 §2.3: the weight of a new sample, and of its deviation. */
@@ -31,15 +27,19 @@ const ALPHA = 1 / 8
 const BETA = 1 / 4
 
 /** Anything received, whatever it is, resets the count. */
-export function hear(_liveness: Liveness): Liveness {
-  return FRESH
+export function heardAt(heardMs: number): Liveness {
+  return { heardMs, missed: 0 }
 }
 
-/** A tick that ends after `tickMs`. */
-export function tick({ heard, quietMs, missed }: Liveness, tickMs: number): Liveness {
-  if (heard) return { heard: false, quietMs: 0, missed: 0 }
-  const quiet = quietMs + tickMs
-  return { heard: false, quietMs: quiet, missed: quiet > QUIET_MAX_MS ? missed + 1 : missed }
+/** Where nothing was missed it is the same liveness. */
+export function tick(liveness: Liveness, nowMs: number): Liveness {
+  const { heardMs, missed } = liveness
+  return nowMs - heardMs > QUIET_MAX_MS ? { heardMs, missed: missed + 1 } : liveness
+}
+
+/** A ping has waited a whole tick for any sign of the peer. */
+export function isSilent({ missed }: Liveness): boolean {
+  return missed > 1
 }
 
 /** So many misses in a row that the peer counts as gone. */

@@ -18,8 +18,8 @@ import type { EndReason, Outcome } from './reasons.ts'
 import { bondSetup, contextOf, outputOf } from './vocabulary.ts'
 
 const linkInput = ({ context }: { context: BondContext }): LinkInput => {
-  const { role, peer, addresses, linkNumber, group } = context
-  return { role, peer, addresses, linkNumber, group }
+  const { role, peer, addresses, linkNumber, group, random: seed } = context
+  return { role, peer, addresses, linkNumber, group, seed }
 }
 
 const because = (reason: EndReason) => ({ type: 'because', params: { reason } }) as const
@@ -57,8 +57,6 @@ export const bondMachine = bondSetup.createMachine({
     'bond.handshakeStart': closes('ProtocolViolation'),
     'bond.handshakeEnd': closes('ProtocolViolation'),
     'bond.peers': closes('ProtocolViolation'),
-    'bond.ping': closes('ProtocolViolation'),
-    'bond.pong': closes('ProtocolViolation'),
     'bond.departure': closes('ProtocolViolation'),
     'bond.entryUpdate': closes('ProtocolViolation'),
   },
@@ -225,8 +223,7 @@ export const bondMachine = bondSetup.createMachine({
     steady: {
       description: 'The bond stands.',
       type: 'parallel',
-      // The first ping measures the round-trip time of a bond that may never fall silent.
-      entry: ['becomeSteady', 'tellSteady', 'tellDueEntry', tell({ type: 'link.ping' })],
+      entry: ['becomeSteady', 'tellSteady', 'tellDueEntry', tell({ type: 'link.watch' })],
       on: {
         'bond.departure': closes('Departed'),
         'bond.undecodable': fails('ProtocolViolation'),
@@ -235,34 +232,16 @@ export const bondMachine = bondSetup.createMachine({
       },
       states: {
         liveness: {
-          description: 'A peer that stays silent for too many ticks is gone.',
-          initial: 'listening',
+          description: 'The link measures it, and says what changes.',
+          initial: 'heard',
           states: {
-            listening: {
-              description: 'Until the next tick.',
-              entry: 'drawTick',
-              on: {
-                'bond.heard': { actions: 'hear' },
-                'bond.ping': {
-                  actions: [
-                    'hear',
-                    { type: 'tellLink', params: ({ event }) => ({ type: 'link.pong', sentMs: event.sentMs }) },
-                  ],
-                },
-                'bond.pong': { actions: ['hear', { type: 'measure', params: ({ event }) => event }] },
-              },
-              after: {
-                tick: [
-                  { guard: 'isLost', ...fails('Timeout') },
-                  {
-                    guard: 'isMissed',
-                    target: 'listening',
-                    reenter: true,
-                    actions: ['countTick', tell({ type: 'link.ping' })],
-                  },
-                  { target: 'listening', reenter: true, actions: 'countTick' },
-                ],
-              },
+            heard: {
+              description: 'The peer was heard lately, or has been asked and may yet answer.',
+              on: { 'bond.silent': 'silent' },
+            },
+            silent: {
+              description: 'A ping found no answer. Some more, and the peer is gone.',
+              on: { 'bond.heard': 'heard', 'bond.lost': fails('Timeout') },
             },
           },
         },

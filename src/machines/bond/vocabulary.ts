@@ -30,7 +30,6 @@ import type {
   TicketInput,
   TicketVerdict,
 } from './events.ts'
-import { FRESH, hear, isLost, nextTick, sample, tick } from './heartbeat.ts'
 import { closeReasonFor, type EndReason, type Outcome, outcomeOf } from './reasons.ts'
 
 /** The longest delay a timer takes (32 bits); tickets that live longer are simply looked at again then. */
@@ -39,10 +38,7 @@ const TIMER_MAX_MS = 2_147_483_647
 export function contextOf({ seed, ...input }: BondInput): BondContext {
   return {
     ...input,
-    ...FRESH,
     bondId: null,
-    rtt: null,
-    tickMs: BOND.livenessIntervalMs,
     expires: Number.POSITIVE_INFINITY,
     syncAttempts: 0,
     proven: false,
@@ -81,7 +77,6 @@ export const bondSetup = setup({
   },
   delays: {
     step: BOND.handshakeStepTimeoutMs,
-    tick: ({ context }) => context.tickMs,
     /** Full jitter, doubling with each attempt. */
     beforeDialAgain: ({ context }) =>
       nextBetween(context.random, 0, BOND.redialMinMs * 2 ** Math.max(0, context.syncAttempts - 1))[0],
@@ -89,8 +84,6 @@ export const bondSetup = setup({
   guards: {
     peerUnknown: ({ context }) => !context.known,
     proofHolds: ({ context }) => context.proven,
-    isLost: ({ context }) => isLost(tick(context, context.tickMs)),
-    isMissed: ({ context }) => tick(context, context.tickMs).missed > 0,
     otherNetwork: ({ context }, { network }: { network: string }) => network !== context.network,
     otherGroup: ({ context }, { group }: { group: string }) => group !== context.group,
     proven: (_, { proven }: { proven: boolean }) => proven,
@@ -113,15 +106,6 @@ export const bondSetup = setup({
       random: nextBetween(context.random, 0, 1)[1],
     })),
     entryIsDue: assign({ entryDue: true }),
-    drawTick: assign(({ context }) => {
-      const [tickMs, random] = nextTick(context.random)
-      return { tickMs, random }
-    }),
-    countTick: assign(({ context }) => tick(context, context.tickMs)),
-    hear: assign(({ context }) => hear(context)),
-    measure: assign(({ context }, { sentMs, nowMs }: { sentMs: number; nowMs: number }) => ({
-      rtt: sample(context.rtt, nowMs - sentMs),
-    })),
     tellLink: sendTo('link', (_, command: LinkCommand) => command),
     claim: sendTo(group, ({ self, context: { peer, role } }): BondNews => {
       return { type: 'bond.claim', bond: self.id, peer, role }

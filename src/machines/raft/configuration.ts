@@ -5,7 +5,7 @@
  * committed and an entry of its own term is, else two changes in flight could make two majorities (Ongaro 2015, on §4.1).
  */
 import type { PeerId } from '../../identity/keys.ts'
-import type { Configuration, ConfigurationAt, Entry, LogIndex } from './messages.ts'
+import { type Configuration, type ConfigurationAt, type Entry, type LogIndex, spanOf } from './messages.ts'
 
 export type Configurations = readonly ConfigurationAt[]
 
@@ -23,10 +23,11 @@ export function latestIndex(configurations: Configurations): number {
 export function afterWrite(configurations: Configurations, from: LogIndex, entries: readonly Entry[]): Configurations {
   const kept = latestIndex(configurations) < from ? configurations : configurations.filter(({ index }) => index < from)
   const added: ConfigurationAt[] = []
-  entries.forEach((entry, place) => {
-    if (entry.kind !== 'configuration') return
-    added.push({ index: (from + place) as LogIndex, configuration: entry.configuration })
-  })
+  let index = from as number
+  for (const entry of entries) {
+    if (entry.kind === 'configuration') added.push({ index: index as LogIndex, configuration: entry.configuration })
+    index += spanOf(entry)
+  }
   return added.length === 0 ? kept : [...kept, ...added]
 }
 

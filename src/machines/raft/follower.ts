@@ -21,7 +21,7 @@ import {
   withReads,
 } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
-import type { AppendEntries, LogIndex, Proposal } from './messages.ts'
+import { type AppendEntries, type LogIndex, type Proposal, spansOf } from './messages.ts'
 import { loseForwarded } from './read-index.ts'
 import { chain, commitUpTo, type Effect, reply, type Step, sendTo, stay, writeEntries, writeHardState } from './step.ts'
 import { newerTerm } from './voting.ts'
@@ -94,13 +94,13 @@ function take(context: RaftContext, { prevIndex, entries }: AppendEntries): Step
 
 /** Only what this message vouched for is known to be the leader's (figure 2, commitIndex). */
 function committedBy({ commit, prevIndex, entries }: AppendEntries): number {
-  return Math.min(commit, prevIndex + entries.length)
+  return Math.min(commit, prevIndex + spansOf(entries))
 }
 
 function answer(context: RaftContext, from: MessageEvent['from'], message: AppendEntries): Step {
   const { round, prevIndex, entries } = message
   if (entries.length === 0 && round === context.reads.answeredRound) return stay(context)
-  const matchIndex = (prevIndex + entries.length) as LogIndex
+  const matchIndex = (prevIndex + spansOf(entries)) as LogIndex
   const response = { type: 'AppendEntriesResponse', term: context.term, matchIndex, round } as const
   const answered = round === context.reads.answeredRound ? context : withReads(context, { answeredRound: round })
   return [answered, reply(context, from, response)]

@@ -90,8 +90,8 @@ function appendProposals(context: RaftContext, proposals: readonly Proposal[], t
 /** Field by field: a spread that adds fields makes an object twice as large, and the log keeps millions. */
 function entryOf(proposal: Proposal, term: Term, timeMs: number): Entry {
   if (proposal.kind === 'session') return { kind: 'session', nonce: proposal.nonce, term, timeMs }
-  const { session, sequence, acknowledged, command } = proposal
-  return { kind: 'command', session, sequence, acknowledged, command, term, timeMs }
+  const { session, sequence, acknowledged, count, packed } = proposal
+  return { kind: 'commands', session, sequence, acknowledged, count, packed, term, timeMs }
 }
 
 /** Raft §5.3, §5.4.2: a majority holds an entry of this term, so it and all before it are committed. */
@@ -115,7 +115,7 @@ export function onAppendEntriesResponse(
 ): Step {
   const before = context.progress.get(from)
   const { term, matchIndex, round } = message
-  if (before === undefined || term !== context.term || matchIndex > context.log.lastIndex) return stay(context)
+  if (before === undefined || term !== context.term || !context.log.isEnd(matchIndex)) return stay(context)
   const agreed = matched(heard(before, context.nowMs, round), matchIndex)
   const after = isVoter(context.configuration, from) ? agreed : measuredBy(context, agreed)
   return chain(

@@ -6,11 +6,14 @@
  * in place, because no other version can see past its own length; appending to an older version copies first. So the
  * hot path never copies the log, and a checker that walks several futures of one state sees each of them apart.
  *
- * Invariants: terms never fall from one entry to the next; entry `offset + 1 + i` stands at place i of the array;
- * `baseTerm` is the term of entry `offset`, the last one compacted away (0 and term 0 while nothing is).
+ * An entry of several commands takes an index for each of them, and is never cut in two: the log is versed in places, which hold an entry
+ * each, and in indexes, of which it knows the last of each place.
+ *
+ * Invariants: terms never fall from one entry to the next; the entry at place i ends where `ends[i]` says and begins after the one before
+ * it, the first after `offset`; `baseTerm` is the term of entry `offset`, the last one compacted away (0 and term 0 while nothing is).
  */
 import { assert } from '../../errors.ts'
-import type { Entry, EntryId, LogIndex, Term } from './messages.ts'
+import { type Entry, type EntryId, type LogIndex, spanOf, type Term } from './messages.ts'
 
 /** What an entry weighs beside its command: head, tags and framing, roughly. */
 const ENTRY_OVERHEAD_BYTES = 48
@@ -18,7 +21,7 @@ const MEMBER_BYTES = 34
 
 /** An estimate of an entry's bytes on the wire and in memory, good enough for caps. */
 export function entryBytes(entry: Entry): number {
-  if (entry.kind === 'command') return ENTRY_OVERHEAD_BYTES + entry.command.length
+  if (entry.kind === 'commands') return ENTRY_OVERHEAD_BYTES + entry.packed.length
   if (entry.kind !== 'configuration') return ENTRY_OVERHEAD_BYTES
   const { voters, learners } = entry.configuration
   return ENTRY_OVERHEAD_BYTES + MEMBER_BYTES * (voters.length + learners.length)
@@ -32,6 +35,8 @@ export function bytesOf(entries: readonly Entry[]): number {
 
 export interface Batch {
   readonly entries: readonly Entry[]
+  /** How many indexes they take. */
+  readonly span: number
   readonly bytes: number
 }
 
@@ -42,26 +47,35 @@ export interface Appended {
   readonly written: readonly Entry[]
 }
 
-const EMPTY: Batch = { entries: [], bytes: 0 }
+export const NO_ENTRIES: Batch = { entries: [], span: 0, bytes: 0 }
 const BEGINNING: EntryId = { index: 0 as LogIndex, term: 0 as Term }
 
+/** What versions of a log have in common; each sees no further than its own length. */
+interface Shared {
+  readonly entries: Entry[]
+  /** Of the entry at the same place, the last index. */
+  readonly ends: number[]
+}
+
 export class Log {
-  /** Shared with other versions; only the first `length` belong to this one. */
-  readonly #shared: Entry[]
-  readonly length: number
+  readonly #shared: Shared
+  /** How many entries are of this version. */
+  readonly #length: number
   readonly offset: number
   readonly baseTerm: Term
 
-  private constructor(shared: Entry[], length: number, offset: number, baseTerm: Term) {
+  private constructor(shared: Shared, length: number, offset: number, baseTerm: Term) {
     this.#shared = shared
-    this.length = length
+    this.#length = length
     this.offset = offset
     this.baseTerm = baseTerm
   }
 
   /** `base`: what the first of `entries` follows; the beginning of everything unless said. */
   static of(entries: readonly Entry[] = [], { index, term }: EntryId = BEGINNING): Log {
-    return new Log([...entries], entries.length, index, term)
+    const shared: Shared = { entries: [], ends: [] }
+    extend(shared, entries, index)
+    return new Log(shared, entries.length, index, term)
   }
 
   /** The entry before the first that is held. */
@@ -70,11 +84,11 @@ export class Log {
   }
 
   get lastIndex(): LogIndex {
-    return (this.offset + this.length) as LogIndex
+    return this.#endOf(this.#length - 1) as LogIndex
   }
 
   get lastTerm(): Term {
-    return this.length === 0 ? this.baseTerm : this.#shared[this.length - 1]!.term
+    return this.#length === 0 ? this.baseTerm : this.#shared.entries[this.#length - 1]!.term
   }
 
   /** The term of the entry at `index`; undefined where this log does not reach, or no longer. */
@@ -83,14 +97,19 @@ export class Log {
     return this.entryAt(index)?.term
   }
 
+  /** The entry that `index` belongs to. */
   entryAt(index: number): Entry | undefined {
-    const place = index - this.offset - 1
-    return place >= 0 && place < this.length ? this.#shared[place] : undefined
+    return index > this.offset && index <= this.lastIndex ? this.#shared.entries[this.#placeOf(index)] : undefined
   }
 
-  /** Raft §5.3: does this log hold an entry at `prevIndex` with that term? */
+  /** Does an entry end at `index`, or did one before the log begins? */
+  isEnd(index: number): boolean {
+    return index <= this.offset || (index <= this.lastIndex && this.#endOf(this.#placeOf(index)) === index)
+  }
+
+  /** Raft §5.3: does this log hold an entry that ends at `prevIndex` with that term? */
   matches(prevIndex: number, prevTerm: Term): boolean {
-    return this.termAt(prevIndex) === prevTerm
+    return this.termAt(prevIndex) === prevTerm && this.isEnd(prevIndex)
   }
 
   /** Raft §5.4.1: is a log that ends so at least as up to date as this one? */
@@ -102,9 +121,16 @@ export class Log {
     const first = entries[0]
     if (first === undefined) return this
     assert(first.term >= this.lastTerm, `an entry of term ${first.term} after one of term ${this.lastTerm}`)
-    const shared = this.#shared.length === this.length ? this.#shared : this.#shared.slice(0, this.length)
-    for (const entry of entries) shared.push(entry)
-    return new Log(shared, this.length + entries.length, this.offset, this.baseTerm)
+    const shared = this.#ownEnd()
+    extend(shared, entries, this.lastIndex)
+    return new Log(shared, this.#length + entries.length, this.offset, this.baseTerm)
+  }
+
+  /** What may be extended: the array itself where this version reaches its end, else a copy. */
+  #ownEnd(): Shared {
+    const { entries, ends } = this.#shared
+    if (entries.length === this.#length) return this.#shared
+    return { entries: entries.slice(0, this.#length), ends: ends.slice(0, this.#length) }
   }
 
   /**
@@ -113,16 +139,17 @@ export class Log {
    */
   truncateAndAppend(prevIndex: LogIndex, entries: readonly Entry[]): Appended {
     let known = 0
-    while (known < entries.length && this.entryAt(prevIndex + 1 + known)?.term === entries[known]!.term) known++
-    if (known === entries.length) return { log: this, from: null, written: EMPTY.entries }
-    const from = (prevIndex + 1 + known) as LogIndex
+    let last = prevIndex as number
+    while (known < entries.length && this.entryAt(last + 1)?.term === entries[known]!.term)
+      last += spanOf(entries[known++]!)
+    if (known === entries.length) return { log: this, from: null, written: NO_ENTRIES.entries }
     const written = known === 0 ? entries : entries.slice(known)
-    return { log: this.#upTo(from - 1).append(written), from, written }
+    return { log: this.#upTo(last).append(written), from: (last + 1) as LogIndex, written }
   }
 
   #upTo(index: number): Log {
     if (index >= this.lastIndex) return this
-    return new Log(this.#shared, index - this.offset, this.offset, this.baseTerm)
+    return new Log(this.#shared, this.#placeAfter(index), this.offset, this.baseTerm)
   }
 
   /** Raft §7: the log without what a snapshot up to `index` stands for. Copies the rest, which is little. */
@@ -133,55 +160,93 @@ export class Log {
   }
 
   /** The index after which entries up to `to` are at most so many, with at most so many bytes: none before the log begins. */
-  tailStart(to: LogIndex, bytesMax: number, entriesMax: number): LogIndex {
-    let index = to as number
+  tailStart(to: LogIndex, bytesMax: number, indexesMax: number): LogIndex {
+    let start = to as number
     let bytes = 0
-    while (index > this.offset && to - index < entriesMax) {
-      bytes += entryBytes(this.entryAt(index)!)
-      if (bytes > bytesMax) break
-      index--
+    for (let place = this.#placeAfter(to) - 1; place >= 0; place--) {
+      const before = this.#endOf(place - 1)
+      bytes += entryBytes(this.#shared.entries[place]!)
+      if (bytes > bytesMax || to - before > indexesMax) break
+      start = before
     }
-    return index as LogIndex
+    return start as LogIndex
   }
 
-  /** Entries from `from` on: as many as the caps allow, but one at least where there is one. */
+  /** Entries from `from` on, where one begins: as many as the caps allow, but one at least where there is one. */
   slice(from: LogIndex, bytesMax: number, entriesMax: number): Batch {
-    let place = from - this.offset - 1
-    if (place < 0 || place >= this.length) return EMPTY
+    if (from <= this.offset || from > this.lastIndex) return NO_ENTRIES
+    const start = this.#placeAfter(from - 1)
     const entries: Entry[] = []
     let bytes = 0
-    for (; place < this.length && entries.length < entriesMax; place++) {
-      const entry = this.#shared[place]!
+    for (let place = start; place < this.#length && entries.length < entriesMax; place++) {
+      const entry = this.#shared.entries[place]!
       const more = entryBytes(entry)
       if (entries.length > 0 && bytes + more > bytesMax) break
       entries.push(entry)
       bytes += more
     }
-    return { entries, bytes }
+    return { entries, span: this.#endOf(start + entries.length - 1) - this.#endOf(start - 1), bytes }
   }
 
-  /** Entries `from` to `to`, both included. */
+  /** Entries `from` to `to`, both included; one begins at `from`, and one ends at `to` or the log before it. */
   between(from: number, to: number): readonly Entry[] {
-    return this.#shared.slice(from - this.offset - 1, Math.min(to - this.offset, this.length))
+    if (from > to || from > this.lastIndex) return NO_ENTRIES.entries
+    return this.#shared.entries.slice(this.#placeAfter(from - 1), this.#placeAfter(Math.min(to, this.lastIndex)))
   }
 
   /**
-   * The largest index up to `index` whose term is at most `term`. Follower and leader both use it after a mismatch, so a
-   * probe skips a whole term of conflicts instead of one entry (Raft §5.3, end). Terms never fall, so halving finds it.
+   * The largest index up to `index` where an entry ends whose term is at most `term`. Follower and leader both use it after a mismatch, so
+   * a probe skips a whole term of conflicts instead of one entry (Raft §5.3, end). Terms never fall, so halving finds it.
    */
   lastAtOrBelow(index: number, term: Term): LogIndex {
-    let low = this.offset
-    let high = Math.max(low, Math.min(index, this.lastIndex))
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2)
-      if (this.termAt(middle)! <= term) low = middle
-      else high = middle - 1
-    }
-    return low as LogIndex
+    const ofTerm = this.#halve((place) => this.#shared.entries[place]!.term <= term)
+    const upTo = this.#halve((place) => this.#endOf(place) <= index)
+    return this.#endOf(Math.min(ofTerm, upTo) - 1) as LogIndex
   }
 
   /** What an inspector shows: a summary, whatever the log's size. */
   toJSON(): { first: number; last: number; lastTerm: number } {
     return { first: this.offset + 1, last: this.lastIndex, lastTerm: this.lastTerm }
+  }
+
+  /** The last index of the entry at `place`; of the one before the first, what the log begins after. */
+  #endOf(place: number): number {
+    return place < 0 ? this.offset : this.#shared.ends[place]!
+  }
+
+  /** Where the entry that `index` belongs to stands. Most questions are about the log's end. */
+  #placeOf(index: number): number {
+    const last = this.#length - 1
+    if (index > this.#endOf(last - 1)) return last
+    return this.#halve((place) => this.#endOf(place) < index)
+  }
+
+  /** The place after that of the entry that ends at `index`. */
+  #placeAfter(index: number): number {
+    if (index === this.offset) return 0
+    const place = this.#placeOf(index)
+    assert(this.#endOf(place) === index, `no entry ends at ${index}`)
+    return place + 1
+  }
+
+  /** How many places from the first on are so; those after them are not. */
+  #halve(isSo: (place: number) => boolean): number {
+    let low = 0
+    let high = this.#length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (isSo(middle)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+function extend({ entries, ends }: Shared, more: readonly Entry[], after: number): void {
+  let end = after
+  for (const entry of more) {
+    entries.push(entry)
+    end += spanOf(entry)
+    ends.push(end)
   }
 }

@@ -70,26 +70,36 @@ export interface SessionEntry extends EntryHead {
   readonly kind: 'session'
   readonly nonce: string
 }
-/** A command of a session. Answers up to and including `acknowledged` have arrived and may be forgotten. */
-export interface CommandEntry extends EntryHead {
-  readonly kind: 'command'
+/**
+ * Commands of one session that were asked for together. Each has an index and a sequence of its own, one more than the command before it;
+ * the first has the entry's index and `sequence`. Answers up to and including `acknowledged` have arrived and may be forgotten.
+ */
+export interface Commands {
+  readonly kind: 'commands'
   readonly session: number
   readonly sequence: number
   readonly acknowledged: number
-  readonly command: Uint8Array
+  /** At least one. */
+  readonly count: number
+  /** One after the other, as they travel and are kept (`transport/packed.ts`): nobody looks inside before they are applied. */
+  readonly packed: Uint8Array
 }
-export type Entry = NoopEntry | ConfigurationEntry | SessionEntry | CommandEntry
+export interface CommandsEntry extends EntryHead, Commands {}
+export type Entry = NoopEntry | ConfigurationEntry | SessionEntry | CommandsEntry
+
+/** How many indexes an entry takes. It is appended, sent, stored, committed and cut as a whole (ADR 18). */
+export function spanOf(entry: Entry): number {
+  return entry.kind === 'commands' ? entry.count : 1
+}
+
+export function spansOf(entries: readonly Entry[]): number {
+  let spans = 0
+  for (const entry of entries) spans += spanOf(entry)
+  return spans
+}
 
 /** What a member asks the leader to append: an entry that has no term and time yet. */
-export type Proposal =
-  | { readonly kind: 'session'; readonly nonce: string }
-  | {
-      readonly kind: 'command'
-      readonly session: number
-      readonly sequence: number
-      readonly acknowledged: number
-      readonly command: Uint8Array
-    }
+export type Proposal = { readonly kind: 'session'; readonly nonce: string } | Commands
 
 /** Thesis §9.6. `term` is the term the sender would campaign in; it has not adopted it. */
 export interface PreVote {

@@ -8,7 +8,7 @@ import { assert } from '../../errors.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT } from '../../limits.ts'
 import { type RaftContext, update, withReads } from './context.ts'
-import type { Batch } from './log.ts'
+import { type Batch, NO_ENTRIES } from './log.ts'
 import type { AppendEntries, LogIndex } from './messages.ts'
 import { chunkSent, maySend, maySendChunk, type Progress, resentWhenStalled, sent, transferring } from './progress.ts'
 import { type Effect, type Step, sendTo, stay } from './step.ts'
@@ -24,8 +24,6 @@ interface Outgoing {
   readonly batch: Batch
   readonly to: PeerId[]
 }
-
-const NO_ENTRIES: Batch = { entries: [], bytes: 0 }
 
 /** May this bonded peer get our log: it has none yet, or ours? */
 export function isReachable({ peers, formation }: RaftContext, peer: PeerId): boolean {
@@ -97,7 +95,7 @@ function feed(
   while (maySend(progress, log.lastIndex)) {
     const { next } = progress
     const batch = put(outgoing, next * 2, peer, next, () => log.slice(next, RAFT.appendBytesMax, RAFT.appendEntriesMax))
-    progress = sent(progress, (next + batch.entries.length - 1) as LogIndex, batch.bytes)
+    progress = sent(progress, (next + batch.span - 1) as LogIndex, batch.bytes)
     silent = false
   }
   if (silent && occasion !== 'entries' && progress.state === 'replicate') {

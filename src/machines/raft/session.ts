@@ -10,12 +10,13 @@
  * Mutable, for speed: its one owner is the actor that applies commands.
  */
 import { RAFT } from '../../limits.ts'
+import { BySequence } from './by-sequence.ts'
 
 interface Session<Result> {
   readonly nonce: string
   /** Results up to here have arrived at the client and are forgotten. */
   acknowledged: number
-  readonly results: Map<number, Result>
+  readonly results: BySequence<Result>
   /** In log time. */
   usedMs: number
 }
@@ -74,7 +75,7 @@ export class SessionTable<Result> {
 
   /** A committed session entry at `index`; the index is the session's id from now on. */
   open(index: number, nonce: string): void {
-    this.#sessions.set(index, { nonce, acknowledged: 0, results: new Map(), usedMs: this.#nowMs })
+    this.#sessions.set(index, { nonce, acknowledged: 0, results: new BySequence(), usedMs: this.#nowMs })
     this.#newest = index
     this.#nextExpiryMs = Math.min(this.#nextExpiryMs, this.#nowMs + this.#idleMs)
     if (this.#sessions.size <= this.#sessionsMax) return
@@ -106,7 +107,7 @@ export class SessionTable<Result> {
   /** All of it, as plain values for a snapshot; the order of use is theirs. */
   kept(): KeptSessions<Result> {
     const sessions = [...this.#sessions].map(([id, { nonce, acknowledged, results, usedMs }]) => {
-      return { id, nonce, acknowledged, usedMs, results: [...results] }
+      return { id, nonce, acknowledged, usedMs, results: results.entries() }
     })
     return { nowMs: this.#nowMs, sessions }
   }
@@ -118,7 +119,9 @@ export class SessionTable<Result> {
     this.#newest = sessions.at(-1)?.id ?? 0
     this.#nextExpiryMs = Number.POSITIVE_INFINITY
     for (const { id, nonce, acknowledged, usedMs, results } of sessions) {
-      this.#sessions.set(id, { nonce, acknowledged, usedMs, results: new Map(results) })
+      const session: Session<Result> = { nonce, acknowledged, usedMs, results: new BySequence() }
+      for (const [sequence, result] of results) session.results.set(sequence, result)
+      this.#sessions.set(id, session)
       this.#nextExpiryMs = Math.min(this.#nextExpiryMs, usedMs + this.#idleMs)
     }
   }
@@ -129,13 +132,8 @@ export class SessionTable<Result> {
   }
 }
 
-/** Walks the smaller of the gap and the results, so a client that jumps ahead cannot make a member spin. */
 function forget(session: Session<unknown>, acknowledged: number): void {
-  const { results } = session
-  if (acknowledged - session.acknowledged <= results.size) {
-    for (let sequence = session.acknowledged + 1; sequence <= acknowledged; sequence++) results.delete(sequence)
-  } else {
-    for (const sequence of results.keys()) if (sequence <= acknowledged) results.delete(sequence)
-  }
-  session.acknowledged = Math.max(session.acknowledged, acknowledged)
+  if (acknowledged <= session.acknowledged) return
+  session.acknowledged = acknowledged
+  session.results.deleteUpTo(acknowledged)
 }
