@@ -11,9 +11,9 @@ import type { GroupId, NetworkId } from '../src/identity/digest.ts'
 import { digest } from '../src/identity/digest.ts'
 import { GroupKey } from '../src/identity/group-key.ts'
 import { Identity, type PeerId } from '../src/identity/keys.ts'
-import type { SignedEntry } from '../src/identity/peer-entry.ts'
 import type { BondInput, BondNews, TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
 import { bondMachine } from '../src/machines/bond/machine.ts'
+import type { CatalogRecord } from '../src/machines/discovery/catalog.ts'
 import type { Link } from '../src/transport/transport.ts'
 import { webSocket } from '../src/transport/websocket.ts'
 
@@ -32,7 +32,7 @@ export class BondEnds {
   readonly #endpoint = webSocket().endpoint({ identity: this.#identity, clock: systemClock })
   readonly #own = new OwnEntry(this.#identity, NETWORK, systemClock, { addresses: [], tags: [], tickets: [] })
   readonly #accepted = new Map<number, Link>()
-  readonly #known = new Map<PeerId, SignedEntry>()
+  readonly #known = new Map<PeerId, CatalogRecord>()
   #nextLink = 1
   #nextBond = 1
   readonly #hub = createActor(hubMachine(this.#bond()), { input: null }).start()
@@ -94,17 +94,18 @@ export class BondEnds {
           group: { id: GROUP, key: KEY },
           entries: {
             own: () => this.#own.record.signed,
-            of: () => undefined,
+            signedOf: () => undefined,
             bonded: () => [],
             learn: (entries) => {
               const all = verified(entries, NETWORK, systemClock.now(), (peer) => this.#known.get(peer))
-              for (const { entry, signed } of all) this.#known.set(entry.peer, signed)
+              for (const record of all) this.#known.set(record.entry.peer, record)
               return all.map(({ entry }) => entry.peer)
             },
           },
           accepted: (linkNumber) => this.#take(linkNumber),
           deliver: () => {},
           attach: () => {},
+          acquainted: () => {},
         }),
         checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {
           return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }

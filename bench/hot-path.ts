@@ -34,7 +34,7 @@ async function steadyBond() {
   await new Promise((resolve) => setImmediate(resolve))
   bond.send({ type: 'link.opened', bondId: id('c') as BondId })
   bond.send({ type: 'bond.granted' })
-  bond.send({ type: 'bond.handshakeEnd', proven: true, peers: [] })
+  bond.send({ type: 'bond.handshakeEnd', proven: true })
   if (!bond.getSnapshot().matches('steady')) throw new Error('The bond is not steady.')
   return bond
 }

@@ -8,6 +8,7 @@ import type { BondId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { PeerEntry, SignedEntry } from '../identity/peer-entry.ts'
 import { createRegistry } from '../machines/group/registry.ts'
+import { encodeBond } from '../transport/codec.ts'
 import type { StandingLink } from './bond.ts'
 import { Bond } from './bond-handle.ts'
 
@@ -27,6 +28,8 @@ export class BondBook {
   readonly registry = createRegistry<Bond>()
   readonly #deps: BondBookDeps
   readonly #links = new Map<BondId, StandingLink>()
+  /** Whom the peers of bonds that are not announced yet have named as theirs. */
+  readonly #acquainted = new Map<BondId, ReadonlySet<PeerId>>()
   readonly #peers = new Map<PeerId, Atom<PeerEntry>>()
 
   constructor(deps: BondBookDeps) {
@@ -36,7 +39,15 @@ export class BondBook {
   /** The link of bond `id` stands, or with null, is down. */
   attach(id: BondId, link: StandingLink | null): void {
     if (link) this.#links.set(id, link)
-    else this.#links.delete(id)
+    else {
+      this.#links.delete(id)
+      this.#acquainted.delete(id)
+    }
+  }
+
+  /** The peer of bond `id` says that it is bonded with these. */
+  acquainted(id: BondId, peers: readonly PeerId[]): void {
+    this.#acquainted.set(id, new Set(peers))
   }
 
   /** The bond with `peer` is steady; its actor is called `bond`. */
@@ -53,6 +64,17 @@ export class BondBook {
       requestClose: (reason) => actorOf(bond)?.send({ type: 'bond.close', reason }),
     })
     this.registry.set(peer, handle)
+  }
+
+  /** Tells everyone of the new bond `id` with `peer`, but those whom the peer has named itself: they are bonded with it already. */
+  announce(peer: PeerId, id: BondId): void {
+    const named = this.#acquainted.get(id)
+    this.#acquainted.delete(id)
+    const entry = this.#deps.signedOf(peer)
+    const others = [...this.registry].filter(([other]) => other !== peer && !named?.has(other))
+    if (!entry || others.length === 0) return
+    const bytes = encodeBond({ type: 'BondFormed', entry })
+    for (const [, bond] of others) bond.send(bytes, 'prompt')
   }
 
   unregister(peer: PeerId, reason: CloseReason): void {

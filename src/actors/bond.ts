@@ -3,7 +3,8 @@
  * makes and checks proofs and signed entries, and tells the chart only verdicts, so that no secret enters a snapshot.
  *
  * Raft messages do not pass through the chart: once the bond is steady they go straight to the group's raft actor, a batch at a time.
- * Nor does what shows that the peer lives: the link measures that itself, by its heartbeat.
+ * Nor does what shows that the peer lives: the link measures that itself, by its heartbeat. Nor do the entries that
+ * it brings: who is to be dialled is the catalog's news, and in a mesh nearly all of what is brought is none.
  *
  * Lifecycle: dialling | accepted -> open (handshake messages) -> steady (bond messages) -> closed.
  */
@@ -28,7 +29,8 @@ import { type Beating, Heartbeat } from './heartbeat.ts'
 /** The peer entries a bond tells and learns; the node's catalog stands behind it. */
 export interface Entries {
   readonly own: () => SignedEntry
-  readonly of: (peer: PeerId) => SignedEntry | undefined
+  /** What is held of that peer. */
+  readonly signedOf: (peer: PeerId) => SignedEntry | undefined
   /** Entries of all peers that this group has a steady bond with. */
   readonly bonded: () => readonly SignedEntry[]
   /** Verifies and keeps, only those `of` one peer where it is named; returns the peers of what was kept. */
@@ -49,6 +51,8 @@ export interface BondDeps {
   readonly deliver: (peer: PeerId, messages: readonly RaftMessage[]) => void
   /** The link of bond `id` stands; called again with null when it is down. */
   readonly attach: (id: BondId, standing: StandingLink | null) => void
+  /** Whom the peer of bond `id` says that it is bonded with. */
+  readonly acquainted: (id: BondId, peers: readonly PeerId[]) => void
 }
 
 /** The link of a bond, and how far away its peer is. */
@@ -123,10 +127,6 @@ class BondLink implements Beating, StandingLink {
         return this.#send({ type: 'Departure' })
       case 'link.sendEntry':
         return this.#send({ type: 'PeerEntryUpdate', entry: this.#deps.entries.own() })
-      case 'link.announceBond': {
-        const entry = this.#deps.entries.of(event.peer)
-        if (entry) this.#send({ type: 'BondFormed', entry })
-      }
     }
   }
 
@@ -220,8 +220,9 @@ class BondLink implements Beating, StandingLink {
    * behind: until it hears of its former entry it cannot make a newer one, and its goodbye would be taken for an old word.
    */
   #told(): readonly SignedEntry[] {
-    const { own, of, bonded } = this.#deps.entries
-    return fitting([own(), ...[of(this.#input.peer) ?? []].flat(), ...bonded()])
+    const { own, signedOf, bonded } = this.#deps.entries
+    const theirs = signedOf(this.#input.peer)
+    return fitting([own(), ...(theirs ? [theirs] : []), ...bonded()])
   }
 
   #received(messages: readonly Uint8Array[]): void {
@@ -246,16 +247,19 @@ class BondLink implements Beating, StandingLink {
       }
       case 'HandshakeEnd': {
         const proven = this.#proven(link, message.proof)
-        return this.tell({
-          type: 'bond.handshakeEnd',
-          proven,
-          peers: proven ? this.#deps.entries.learn(message.bonds) : [],
-        })
+        if (proven) this.#learn(message.bonds)
+        return this.tell({ type: 'bond.handshakeEnd', proven })
       }
       case 'Peers':
         this.#steady = true
-        return this.tell({ type: 'bond.peers', peers: this.#deps.entries.learn(message.bonds) })
+        this.#learn(message.bonds)
+        return this.tell({ type: 'bond.peers' })
     }
+  }
+
+  #learn(bonds: readonly SignedEntry[]): void {
+    const peers = this.#deps.entries.learn(bonds)
+    if (this.#bondId) this.#deps.acquainted(this.#bondId, peers)
   }
 
   #onBondMessage(link: Link, message: BondMessage): void {
@@ -272,10 +276,8 @@ class BondLink implements Beating, StandingLink {
         const genuine = this.#deps.entries.learn([message.entry], this.#input.peer).length === 1
         return this.tell({ type: 'bond.entryUpdate', genuine })
       }
-      case 'BondFormed': {
-        const [peer] = this.#deps.entries.learn([message.entry])
-        if (peer) this.tell({ type: 'bond.bondFormed', peer })
-      }
+      case 'BondFormed':
+        this.#deps.entries.learn([message.entry])
     }
   }
 }

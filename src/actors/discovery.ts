@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts'
 import { TesseraError } from '../errors.ts'
 import type { NetworkId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
-import { openEntry, type PeerEntry, type SignedEntry } from '../identity/peer-entry.ts'
+import { claimedPeer, isSameEntry, openEntry, type PeerEntry, type SignedEntry } from '../identity/peer-entry.ts'
 import { DISCOVERY, WIRE } from '../limits.ts'
 import { type Catalog, type CatalogRecord, held, newerThan, recordOf } from '../machines/discovery/catalog.ts'
 import type { ExchangeTarget } from '../machines/discovery/exchanges.ts'
@@ -24,6 +24,7 @@ export interface CatalogView {
   /** What the other side lacks, and the peers whose newer entry this side lacks. */
   readonly newerThan: (held: readonly Held[]) => { entries: readonly SignedEntry[]; wanted: readonly PeerId[] }
   readonly entriesOf: (peers: readonly PeerId[]) => readonly SignedEntry[]
+  readonly recordOf: (peer: PeerId) => CatalogRecord | undefined
 }
 
 export interface DiscoveryDeps {
@@ -48,19 +49,23 @@ export function viewOf(own: () => SignedEntry, catalog: () => Catalog): CatalogV
       return { entries: entries.map(({ signed }) => signed), wanted }
     },
     entriesOf: (peers) => peers.flatMap((peer) => recordOf(catalog(), peer)?.signed ?? []),
+    recordOf: (peer) => recordOf(catalog(), peer),
   }
 }
 
-/** The genuine ones of `entries`. Whoever is bonded with many hears the same of them all, so what is `held` is not verified again. */
+/** The genuine ones of `entries`. Whoever is bonded with many hears the same of them all, so what is `held` is not even read again. */
 export function verified(
   entries: readonly SignedEntry[],
   network: NetworkId,
   nowMs: number,
-  held: (peer: PeerId) => SignedEntry | undefined = () => undefined,
+  held: (peer: PeerId) => CatalogRecord | undefined = () => undefined,
 ): CatalogRecord[] {
   return entries.flatMap((signed) => {
+    const peer = claimedPeer(signed)
+    const known = peer ? held(peer) : undefined
+    if (known && isSameEntry(known.signed, signed)) return [known]
     try {
-      return [{ entry: openEntry(signed, { network, nowMs, held }), signed }]
+      return [{ entry: openEntry(signed, { network, nowMs }), signed }]
     } catch (error) {
       if (error instanceof TesseraError) return []
       throw error
@@ -73,7 +78,7 @@ export function genuine(
   entries: readonly SignedEntry[],
   { network, clock, catalog, self, outlive }: DiscoveryDeps,
 ): CatalogRecord[] {
-  const records = verified(entries, network, clock.now(), (peer) => catalog.entriesOf([peer])[0])
+  const records = verified(entries, network, clock.now(), catalog.recordOf)
   for (const { entry } of records) if (entry.peer === self) outlive(entry)
   return records
 }

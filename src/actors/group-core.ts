@@ -109,7 +109,7 @@ export class GroupCore {
     const { clock, nonce, warn } = deps
     this.bonds = new BondBook({
       entryOf: deps.entries.entryOf,
-      signedOf: deps.entries.of,
+      signedOf: deps.entries.signedOf,
       actorOf: (bond) => this.#actor?.getSnapshot().children[bond],
     })
     this.#router = new Router({
@@ -235,6 +235,7 @@ export class GroupCore {
       },
       actions: {
         registerBond: (_, { peer, bond, bondId }) => this.bonds.register(peer, bond, bondId),
+        announceBond: (_, { peer, bondId }) => this.bonds.announce(peer, bondId),
         unregisterBond: (_, { peer, reason }) => this.bonds.unregister(peer, reason),
         tellRaft: enqueueActions(({ enqueue }, hint: BondHint) => {
           if (this.#raftLives) enqueue.sendTo('raft', hint)
@@ -258,6 +259,7 @@ export class GroupCore {
           accepted,
           deliver: (peer, messages) => this.#deliver(peer, messages),
           attach: (id, link) => this.bonds.attach(id, link),
+          acquainted: (id, peers) => this.bonds.acquainted(id, peers),
         }),
         checkTickets: fromPromise(({ input }) => checkTickets(input, this.deps)),
         syncCatalog: fromPromise(({ input }) => syncWith(input.peer, input.addresses)),

@@ -324,7 +324,7 @@ export class TesseraNode {
   #entries(): GroupDeps['entries'] {
     return {
       own: () => this.#own.record.signed,
-      of: (peer) => recordOf(this.#catalog, peer)?.signed,
+      signedOf: (peer) => recordOf(this.#catalog, peer)?.signed,
       entryOf: (peer) => this.#entryOf(peer),
       learn: (entries, of) => {
         const all = genuine(entries, this.#exchanges)

@@ -18,6 +18,7 @@ export function strayLogic({ entries, ...deps }: StrayDeps): typeof bondMachine 
     entries: { ...entries, bonded: () => [] },
     deliver: () => {},
     attach: () => {},
+    acquainted: () => {},
   })
   return bondMachine.provide({ actors: { link } })
 }

@@ -159,23 +159,38 @@ class NativeAead implements Aead {
   }
 }
 
+/** RFC 5869 §2.2 and §2.3. In its own HKDF node:crypto spends more on the job that it makes of it than these few HMACs take. */
+function hkdfBy(hmac: CryptoProvider['hmacSha256']): CryptoProvider['hkdfSha256'] {
+  return (salt, ikm, info, length) => {
+    const key = hmac(salt, ikm)
+    const output = new Uint8Array(length)
+    let block: Uint8Array = new Uint8Array(0)
+    for (let at = 0, count = 1; at < length; at += block.length, count++) {
+      block = hmac(key, block, info, Uint8Array.of(count))
+      output.set(block.subarray(0, length - at), at)
+    }
+    return output
+  }
+}
+
 function unauthentic(cause?: unknown): TesseraError {
   return new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
 }
 
 function nativeMacs(node: NodeCrypto): Pick<CryptoProvider, 'sha256' | 'hmacSha256' | 'hkdfSha256' | 'scrypt'> {
+  const hmacSha256: CryptoProvider['hmacSha256'] = (key, ...parts) => {
+    const mac = node.createHmac('sha256', key)
+    for (const part of parts) mac.update(part)
+    return plain(mac.digest())
+  }
   return {
     sha256(...parts) {
       const hash = node.createHash('sha256')
       for (const part of parts) hash.update(part)
       return plain(hash.digest())
     },
-    hmacSha256(key, ...parts) {
-      const mac = node.createHmac('sha256', key)
-      for (const part of parts) mac.update(part)
-      return plain(mac.digest())
-    },
-    hkdfSha256: (salt, ikm, info, length) => new Uint8Array(node.hkdfSync('sha256', ikm, salt, info, length)),
+    hmacSha256,
+    hkdfSha256: hkdfBy(hmacSha256),
     scrypt(password, salt, cost, length) {
       // OpenSSL counts its working memory and refuses at 32 MiB unless told; twice the table of RFC 7914 §6 is room enough.
       const maxmem = 256 * cost.blockSize * (cost.cost + cost.parallelization)

@@ -44,8 +44,6 @@ export interface OpenEntryOptions {
   readonly network: NetworkId
   /** Wall-clock milliseconds. */
   readonly nowMs: number
-  /** The entry of a peer that was opened before and is kept: one that is the same, byte for byte, is not verified again. */
-  readonly held?: (peer: PeerId) => SignedEntry | undefined
 }
 
 /** The one `protocolVersion` this code writes and reads. */
@@ -55,6 +53,8 @@ const LABEL = 'tessera.entry'
 const FIELDS = 11
 const ID_BYTES = 32
 const SIGNATURE_BYTES = 64
+/** Where the peer stands in every entry: behind the array's head, the label, the version and the network. */
+const PEER_AT = 1 + (1 + LABEL.length) + 1 + (2 + ID_BYTES) + 2
 
 const invalid = (detail: string): TesseraError => new TesseraError('InvalidEntry', { detail })
 
@@ -132,12 +132,12 @@ export function signEntry(entry: PeerEntry, identity: Identity): SignedEntry {
  * malformed, too many or not canonical; another network; a time more than `DISCOVERY.futureMaxMs` ahead, because nobody
  * could replace such an entry; a signature that is not of the entry's own peer.
  */
-export function openEntry(signed: SignedEntry, { network, nowMs, held }: OpenEntryOptions): PeerEntry {
+export function openEntry(signed: SignedEntry, { network, nowMs }: OpenEntryOptions): PeerEntry {
   const entry = decode(signed.bytes)
   if (entry.network !== network) throw invalid(`It is of network ${short(entry.network)}, not ${short(network)}.`)
   const aheadMs = Math.max(entry.incarnation, entry.update) - nowMs
   if (aheadMs > DISCOVERY.futureMaxMs) throw invalid(`It is ${aheadMs} ms ahead of this clock.`)
-  if (!isSame(held?.(entry.peer), signed) && !isSignedBy(entry.peer, signed)) {
+  if (!isSignedBy(entry.peer, signed)) {
     throw invalid(`Its signature is not by its peer ${short(entry.peer)}.`)
   }
   return entry
@@ -147,12 +147,21 @@ function isSignedBy(peer: PeerId, { bytes, signature }: SignedEntry): boolean {
   return signature.length === SIGNATURE_BYTES && verify(peer, bytes, signature)
 }
 
-function isSame(a: SignedEntry | undefined, b: SignedEntry): boolean {
-  return a !== undefined && (a === b || (isEqual(a.signature, b.signature) && isEqual(a.bytes, b.bytes)))
+/** Whose entry this would be if it were one: enough to look for its like among those that are held, and for nothing else. */
+export function claimedPeer({ bytes }: SignedEntry): PeerId | null {
+  const peer = bytes.subarray(PEER_AT, PEER_AT + ID_BYTES)
+  return peer.length === ID_BYTES ? (hexOf(peer) as PeerId) : null
+}
+
+/** The same, byte for byte: what was opened once need not be opened again. */
+export function isSameEntry(a: SignedEntry, b: SignedEntry): boolean {
+  return a === b || (isEqual(a.signature, b.signature) && isEqual(a.bytes, b.bytes))
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
 
 /** Whether `a` is newer than `b`, both of one peer. Equal versions are not newer. */

@@ -12,19 +12,17 @@
  */
 import { concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
-import { type Agreement, crypto } from '../identity/crypto.ts'
+import { crypto } from '../identity/crypto.ts'
 import { bytesOf, type Digest } from '../identity/digest.ts'
 import { hexOf } from '../identity/hex.ts'
 import type { Identity, PeerId } from '../identity/keys.ts'
+import { CLAIM_BYTES, type Credential } from './credential.ts'
 import { type CipherState, HandshakeState } from './noise.ts'
 import type { Link, Protocol } from './transport.ts'
 
 const PROLOGUE = 'tessera.noise.1'
-const STATIC_KEY_LABEL = utf8ToBytes('tessera.noise.static-key.1:')
 const EXPORTER_LABEL = 'tessera.shared-random.1:'
 const PEER_BYTES = 32
-const SIGNATURE_BYTES = 64
-const CLAIM_BYTES = PEER_BYTES + SIGNATURE_BYTES
 const TOPIC_BYTES = 32
 const EMPTY = new Uint8Array(0)
 
@@ -67,18 +65,18 @@ export class NoiseHandshake implements Handshake {
   readonly role: Link['role']
   readonly protocol: Protocol
   readonly #settings: HandshakeSettings
-  readonly #staticKey: Agreement
+  readonly #credential: Credential
   readonly #noise: HandshakeState
 
-  constructor(settings: HandshakeSettings, staticKey: Agreement) {
+  constructor(settings: HandshakeSettings, credential: Credential) {
     this.role = settings.role
     this.protocol = settings.protocol
     this.#settings = settings
-    this.#staticKey = staticKey
+    this.#credential = credential
     this.#noise = new HandshakeState({
       role: settings.role === 'dialler' ? 'initiator' : 'responder',
       prologue: utf8ToBytes(`${PROLOGUE}:${settings.protocol}`),
-      staticKey,
+      staticKey: credential.staticKey,
     })
   }
 
@@ -94,30 +92,17 @@ export class NoiseHandshake implements Handshake {
     }
     if (this.role === 'acceptor') {
       if (payload.length > 0) throw malformed()
-      return { packet: this.#noise.writeMessage(this.#claim()), session: null }
+      return { packet: this.#noise.writeMessage(this.#credential.claim), session: null }
     }
     if (payload.length !== CLAIM_BYTES) throw malformed()
     const peer = expect(this.#settings.expected, this.#provenPeer(payload))
     const { topic } = this.#settings
-    const third = this.#noise.writeMessage(concatBytes(this.#claim(), topic ? bytesOf(topic) : EMPTY))
+    const third = this.#noise.writeMessage(concatBytes(this.#credential.claim, topic ? bytesOf(topic) : EMPTY))
     return { packet: third, session: this.#session(peer, topic) }
   }
 
-  /** Who this end is, signed so that only the holder of this Noise static key can show it. */
-  #claim(): Uint8Array {
-    const { identity } = this.#settings
-    const signature = identity.sign(concatBytes(STATIC_KEY_LABEL, this.#staticKey.publicKey))
-    return concatBytes(bytesOf(identity.peer), signature)
-  }
-
   #provenPeer(payload: Uint8Array): PeerId {
-    const peer = payload.subarray(0, PEER_BYTES)
-    const signature = payload.subarray(PEER_BYTES, CLAIM_BYTES)
-    const staticKey = this.#noise.remoteStatic ?? EMPTY
-    if (!crypto.verify(peer, concatBytes(STATIC_KEY_LABEL, staticKey), signature)) {
-      throw new TesseraError('CryptoFailed', { detail: 'The peer id did not sign this Noise static key.' })
-    }
-    return hexOf(peer) as PeerId
+    return this.#credential.provenPeer(payload.subarray(0, CLAIM_BYTES), this.#noise.remoteStatic ?? EMPTY)
   }
 
   #session(peer: PeerId, topic: Digest | null): Session {

@@ -7,9 +7,9 @@
  * too, and how a peer that does not read is felt.
  */
 import type { TesseraError } from '../errors.ts'
-import type { Agreement } from '../identity/crypto.ts'
 import { WIRE } from '../limits.ts'
 import type { Connections } from './connections.ts'
+import type { Credential } from './credential.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
 type Item = Uint8Array | 'syn' | 'opened' | 'closed' | TesseraError
@@ -19,7 +19,7 @@ export interface Party {
   readonly names: Set<string>
   readonly connections: Connections
   /** Fresh for each endpoint; null where nothing is encrypted. */
-  readonly staticKey: Agreement | null
+  readonly credential: Credential | null
   crashed: boolean
 }
 

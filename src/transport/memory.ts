@@ -14,6 +14,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { TesseraError } from '../errors.ts'
 import { crypto } from '../identity/crypto.ts'
 import { Connections } from './connections.ts'
+import { Credential } from './credential.ts'
 import { ClearHandshake, type Handshake, type HandshakeSettings, NoiseHandshake } from './handshake.ts'
 import { Faults } from './memory-faults.ts'
 import { MemoryEnd, type Party, type Path } from './memory-wire.ts'
@@ -99,7 +100,7 @@ class Network implements MemoryNetwork, Path {
         const party: Party = {
           names: new Set([deps.identity.peer]),
           connections: new Connections(deps),
-          staticKey: this.#encrypted ? crypto.agreement() : null,
+          credential: this.#encrypted ? new Credential(deps.identity) : null,
           crashed: false,
         }
         if (name !== undefined) party.names.add(placeOf(name))
@@ -244,8 +245,8 @@ class Network implements MemoryNetwork, Path {
   }
 
   /** How `party` shakes hands. */
-  shaker({ staticKey }: Party, secret: Uint8Array): (settings: HandshakeSettings) => Handshake {
-    if (staticKey) return (settings) => new NoiseHandshake(settings, staticKey)
+  shaker({ credential }: Party, secret: Uint8Array): (settings: HandshakeSettings) => Handshake {
+    if (credential) return (settings) => new NoiseHandshake(settings, credential)
     return (settings) => new ClearHandshake(settings, secret)
   }
 

@@ -7,10 +7,10 @@
 import type { SecureContextOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import { TesseraError } from '../errors.ts'
-import { crypto } from '../identity/crypto.ts'
 import { WIRE } from '../limits.ts'
 import type { Connection } from './connection.ts'
 import { Connections } from './connections.ts'
+import { Credential } from './credential.ts'
 import { type Handshake, type HandshakeSettings, NoiseHandshake } from './handshake.ts'
 import type { DialOptions, Endpoint, Link, Listener, Protocol, Transport, TransportDeps } from './transport.ts'
 import { listenOn, REFUSAL_HEADER } from './websocket-listener.ts'
@@ -34,12 +34,13 @@ class WebSocketEndpoint implements Endpoint {
   readonly #options: WebSocketOptions
   readonly #connections: Connections
   readonly #listeners = new Set<Listener>()
-  /** Fresh for each endpoint; the identity vouches for it in each handshake. */
-  readonly #staticKey = crypto.agreement()
+  /** Of a static key that is fresh for each endpoint. */
+  readonly #credential: Credential
 
   constructor(deps: TransportDeps, options: WebSocketOptions) {
     this.#deps = deps
     this.#options = options
+    this.#credential = new Credential(deps.identity)
     this.#connections = new Connections(deps)
   }
 
@@ -81,7 +82,7 @@ class WebSocketEndpoint implements Endpoint {
     await Promise.all([...listeners, this.#connections.close('GracefulShutdown')])
   }
 
-  readonly #shake = (settings: HandshakeSettings): Handshake => new NoiseHandshake(settings, this.#staticKey)
+  readonly #shake = (settings: HandshakeSettings): Handshake => new NoiseHandshake(settings, this.#credential)
 
   #open(address: string, protocol: Protocol, connection: Connection): WebSocketWire {
     const client = new WebSocket(address, protocol, {

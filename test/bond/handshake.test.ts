@@ -15,15 +15,14 @@ import {
   type Rig,
   rig,
   SELF,
-  THIRD,
   UNKNOWN,
 } from './rig.ts'
 
 const opened: BondEvent = { type: 'link.opened', bondId: BOND_ID }
 const granted: BondEvent = { type: 'bond.granted' }
 const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true } as const
-const end = { type: 'bond.handshakeEnd', proven: true, peers: [THIRD] } as const
-const peers = { type: 'bond.peers', peers: [THIRD] } as const
+const end = { type: 'bond.handshakeEnd', proven: true } as const
+const peers = { type: 'bond.peers' } as const
 const claim = { type: 'bond.claim', bond: 'bond:222222', peer: PEER }
 const told = (bond: Rig) => bond.told.map(({ type }) => type)
 const newsOf = (bond: Rig, type: string) => bond.news.filter((event) => event.type === type)
@@ -84,20 +83,17 @@ describe('the dialler', () => {
 
   it('step 3: closes `InvalidProof` where the acceptor does not know the secret', () => {
     const bond = rig(DIALLER)
-    bond.send(opened, granted, { ...end, proven: false, peers: [] })
+    bond.send(opened, granted, { ...end, proven: false })
     expectEnd(bond, 'closed', 'InvalidProof')
     expect(told(bond)).not.toContain('link.sendPeers')
   })
 
-  it('step 4: sends `Peers`, is steady, and dials whom it was told of', () => {
+  it('step 4: sends `Peers`, and is steady', () => {
     const bond = rig(DIALLER)
     bond.send(opened, granted, end)
     expect(told(bond)).toEqual(['started', 'link.sendStart', 'link.sendPeers', 'link.watch'])
     expect(bond.value()).toEqual({ steady: { liveness: 'heard', ticket: 'valid' } })
-    expect(bond.news.slice(1)).toEqual([
-      { type: 'bond.learned', peers: [THIRD] },
-      { type: 'bond.steady', bond: 'bond:222222', peer: PEER, bondId: BOND_ID },
-    ])
+    expect(bond.news.slice(1)).toEqual([{ type: 'bond.steady', bond: 'bond:222222', peer: PEER, bondId: BOND_ID }])
   })
 
   it('fails `DialFailed` where no address answers', () => {
@@ -131,7 +127,7 @@ describe('the acceptor', () => {
     expect(newsOf(bond, 'bond.steady')).toEqual([])
     bond.send(peers)
     expect(bond.value()).toEqual({ steady: { liveness: 'heard', ticket: 'valid' } })
-    expect(bond.news.slice(1).map(({ type }) => type)).toEqual(['bond.learned', 'bond.steady'])
+    expect(bond.news.slice(1).map(({ type }) => type)).toEqual(['bond.steady'])
   })
 
   it('a link for a group nobody joined here ends `GroupNotFound` and claims nothing', () => {
@@ -210,7 +206,6 @@ describe.each(waiting)('in %s', (state, reach) => {
     peers,
     { type: 'bond.departure' },
     { type: 'bond.entryUpdate', genuine: true },
-    { type: 'bond.bondFormed', peer: THIRD },
   ]
   it.each(messages.filter(({ type }) => type !== expected[state]))('$type closes `ProtocolViolation`', (message) => {
     const bond = into(reach(), message)

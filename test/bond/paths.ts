@@ -6,7 +6,7 @@ import { type AnyEventObject, fromCallback, getNextTransitions, type SnapshotFro
 import { getShortestPaths } from 'xstate/graph'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
-import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, THIRD, UNKNOWN } from './rig.ts'
+import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, UNKNOWN } from './rig.ts'
 
 /** Nobody outside does anything by itself: every event of a walk is one of the path. */
 export const inert = bondMachine.provide({
@@ -24,12 +24,9 @@ const SAMPLES: Record<string, readonly AnyEventObject[]> = {
     return { type: 'link.closed', reason, byPeer: true }
   }),
   'bond.close': [{ type: 'bond.close', reason: 'Cancelled' }],
-  'bond.announce': [{ type: 'bond.announce', peer: THIRD }],
   'bond.handshakeStart': [start, { ...start, network: OTHER }, { ...start, group: OTHER }, { ...start, proven: false }],
-  'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven, peers: [THIRD] })),
-  'bond.peers': [{ type: 'bond.peers', peers: [THIRD] }],
+  'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven })),
   'bond.entryUpdate': [true, false].map((genuine) => ({ type: 'bond.entryUpdate', genuine })),
-  'bond.bondFormed': [{ type: 'bond.bondFormed', peer: THIRD }],
 }
 
 const SYNC = 'bond.handshake.dialling.syncing'

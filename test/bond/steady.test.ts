@@ -1,20 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BOND } from '../../src/limits.ts'
 import type { BondEvent, TicketVerdict } from '../../src/machines/bond/events.ts'
-import {
-  ACCEPTOR,
-  type Asked,
-  BOND_ID,
-  DIALLER,
-  FOREVER,
-  GROUP,
-  NETWORK,
-  PEER,
-  REFUSED,
-  type Rig,
-  rig,
-  THIRD,
-} from './rig.ts'
+import { ACCEPTOR, type Asked, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, PEER, REFUSED, type Rig, rig } from './rig.ts'
 
 const opened: BondEvent = { type: 'link.opened', bondId: BOND_ID }
 const granted: BondEvent = { type: 'bond.granted' }
@@ -22,7 +9,7 @@ const granted: BondEvent = { type: 'bond.granted' }
 /** A bond that stands; what it told before is forgotten. */
 function steady(answers: Partial<Asked> = {}): Rig {
   const bond = rig(DIALLER, answers)
-  bond.send(opened, granted, { type: 'bond.handshakeEnd', proven: true, peers: [] })
+  bond.send(opened, granted, { type: 'bond.handshakeEnd', proven: true })
   bond.told.length = 0
   bond.news.length = 0
   return bond
@@ -47,7 +34,7 @@ function expectEnd(bond: Rig, outcome: 'failed' | 'closed', reason: string): voi
 describe('liveness', () => {
   it('is measured by the link, from the first moment on', () => {
     const bond = rig(DIALLER)
-    bond.send(opened, granted, { type: 'bond.handshakeEnd', proven: true, peers: [] })
+    bond.send(opened, granted, { type: 'bond.handshakeEnd', proven: true })
     expect(told(bond).at(-1)).toBe('link.watch')
     expect(told(bond).filter((type) => type === 'link.watch')).toHaveLength(1)
   })
@@ -108,7 +95,7 @@ describe('tickets', () => {
     const bond = rig(ACCEPTOR, { tickets: until(2_500) })
     bond.send(opened, { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, granted)
     bond.pass(1_900)
-    bond.send({ type: 'bond.peers', peers: [] })
+    bond.send({ type: 'bond.peers' })
     bond.asked.tickets = REFUSED
     bond.pass(600)
     expect(bond.end()).toEqual({ outcome: 'closed', reason: 'NotAllowed' })
@@ -157,10 +144,10 @@ describe('an entry update', () => {
 })
 
 describe('what its group asks of a bond', () => {
-  it('tells the peer of a new bond, and of the own new entry', () => {
+  it('tells the peer of the own new entry', () => {
     const bond = steady()
-    bond.send({ type: 'bond.announce', peer: THIRD }, { type: 'bond.entryChanged' })
-    expect(bond.told).toEqual([{ type: 'link.announceBond', peer: THIRD }, { type: 'link.sendEntry' }])
+    bond.send({ type: 'bond.entryChanged' })
+    expect(bond.told).toEqual([{ type: 'link.sendEntry' }])
   })
 
   it('sends `Departure`, then closes `Departed`', () => {
@@ -175,12 +162,6 @@ describe('what its group asks of a bond', () => {
     bond.send({ type: 'bond.close', reason: 'GracefulShutdown' })
     expectEnd(bond, 'closed', 'GracefulShutdown')
   })
-
-  it('passes on whom the peer has bonded with', () => {
-    const bond = steady()
-    bond.send({ type: 'bond.bondFormed', peer: THIRD })
-    expect(bond.news).toEqual([{ type: 'bond.learned', peers: [THIRD] }])
-  })
 })
 
 describe('what ends a steady bond', () => {
@@ -189,8 +170,8 @@ describe('what ends a steady bond', () => {
     [{ type: 'bond.superseded' }, 'closed', 'AlreadyBonded'],
     [{ type: 'bond.undecodable' }, 'failed', 'ProtocolViolation'],
     [{ type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, 'closed', 'ProtocolViolation'],
-    [{ type: 'bond.handshakeEnd', proven: true, peers: [] }, 'closed', 'ProtocolViolation'],
-    [{ type: 'bond.peers', peers: [] }, 'closed', 'ProtocolViolation'],
+    [{ type: 'bond.handshakeEnd', proven: true }, 'closed', 'ProtocolViolation'],
+    [{ type: 'bond.peers' }, 'closed', 'ProtocolViolation'],
   ])('%o', (event, outcome, reason) => {
     const bond = steady()
     bond.send(event)

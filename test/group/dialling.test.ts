@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PeerId } from '../../src/identity/keys.ts'
 import { BOND } from '../../src/limits.ts'
-import { redialDelay } from '../../src/machines/group/dialling.ts'
+import { nextInRing, redialDelay } from '../../src/machines/group/dialling.ts'
 import { type RandomState, randomFrom } from '../../src/machines/random.ts'
 import { BOND_ID, INPUT, LARGE, rig, SELF, SMALL } from './rig.ts'
 
@@ -26,10 +26,9 @@ describe('who is dialled', () => {
     expect(group.slot(SMALL)?.phase).toBe('dialling')
   })
 
-  it('never itself, whoever names it', () => {
+  it('never itself', () => {
     const group = rig()
     group.names(SELF)
-    group.send({ type: 'bond.learned', peers: [SELF] })
     expect(group.spawned).toEqual([])
     expect(group.context.peers).toEqual({})
   })
@@ -38,20 +37,10 @@ describe('who is dialled', () => {
     const group = rig()
     group.names(SMALL)
     group.names(SMALL)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
     const { id } = group.spawned[0]!
     group.claims(id)
     group.steady(id)
     group.names(SMALL)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
-    expect(group.spawned).toHaveLength(1)
-  })
-
-  it('one that a handshake or `BondFormed` names, once the catalog says where', () => {
-    const group = rig()
-    group.send({ type: 'bond.learned', peers: [LARGE] })
-    expect(group.spawned).toEqual([])
-    group.names(LARGE)
     expect(group.spawned).toHaveLength(1)
   })
 
@@ -64,10 +53,10 @@ describe('who is dialled', () => {
     expect(group.spawned).toEqual([])
   })
 
-  it('never a departed one, even when a member that has not heard names it', () => {
+  it('never a departed one', () => {
     const group = rig()
     const departed = { peer: SMALL, addresses: ['a'], version: '2', incarnation: 1, departed: true }
-    group.send({ type: 'group.catalog', peers: [departed] }, { type: 'bond.learned', peers: [SMALL] })
+    group.send({ type: 'group.catalog', peers: [departed] })
     group.pass(60_000)
     expect(group.spawned).toEqual([])
   })
@@ -107,6 +96,40 @@ describe('who is dialled', () => {
     const before = group.spawned.length
     for (const { id } of group.spawned.slice(0, 2)) group.ends(id, 'Departed')
     expect(group.spawned).toHaveLength(before)
+  })
+
+  it('in the order of the ring, from its own id on', () => {
+    const ids = ['1', '3', '5', '7', '9'].map((digit) => digit.repeat(64) as PeerId)
+    const inTurn = (self: PeerId) => {
+      let left = ids.filter((peer) => peer !== self)
+      return ids.slice(1).map(() => {
+        const next = nextInRing(self, left.toReversed())
+        left = left.filter((peer) => peer !== next)
+        return ids.indexOf(next!)
+      })
+    }
+    expect(ids.map(inTurn)).toEqual([
+      [1, 2, 3, 4],
+      [2, 3, 4, 0],
+      [3, 4, 0, 1],
+      [4, 0, 1, 2],
+      [0, 1, 2, 3],
+    ])
+    expect(nextInRing(SELF, [])).toBeNull()
+  })
+
+  it('never one that is about to be bonded over a link of its own, unless that comes to nothing', () => {
+    const group = rig()
+    const many = Array.from({ length: BOND.dialsMax }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    group.names(...many, SMALL)
+    const inbound = group.accepts(SMALL)
+    group.ends(group.spawned[0]!.id, 'Unauthorized')
+    expect(group.spawned.filter(({ input }) => input.role === 'dialler')).toHaveLength(BOND.dialsMax)
+    expect(group.slot(SMALL)).toMatchObject({ inbound, queued: false, redialDue: false })
+    group.ends(inbound, 'Timeout')
+    expect(group.slot(SMALL)).toMatchObject({ inbound: null, redialDue: true })
+    group.pass(BOND.redialMinMs)
+    expect(group.spawned.at(-1)!.input).toMatchObject({ role: 'dialler', peer: SMALL })
   })
 
   it('gives two bonds of one peer ids that can be told apart', () => {
@@ -183,7 +206,6 @@ describe('redials', () => {
       const { group, id } = dialled('dialling')
       group.ends(id, reason)
       group.names(SMALL)
-      group.send({ type: 'bond.learned', peers: [SMALL] })
       group.pass(60_000)
       expect(group.spawned).toHaveLength(1)
       group.send({
@@ -197,7 +219,6 @@ describe('redials', () => {
   it('never follow a departure, until the peer’s entry is back', () => {
     const { group, id } = dialled('steady')
     group.ends(id, 'Departed', true)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
     group.pass(60_000)
     expect(group.spawned).toHaveLength(1)
     group.names(SMALL)
@@ -244,7 +265,6 @@ describe('redials', () => {
     const { group, id } = dialled('dialling')
     group.ends(id, 'DialFailed')
     group.names(SMALL)
-    group.send({ type: 'bond.learned', peers: [SMALL] })
     expect(group.spawned).toHaveLength(1)
     group.send({
       type: 'group.catalog',
@@ -411,7 +431,7 @@ describe('the claim on a peer', () => {
 })
 
 describe('a steady bond', () => {
-  it('is registered, told to raft, emitted, and announced to all others', () => {
+  it('is registered, told to raft, emitted, and announced', () => {
     const group = rig()
     const [small, large] = [group.accepts(SMALL), group.accepts(LARGE)]
     group.claims(small)
@@ -419,8 +439,10 @@ describe('a steady bond', () => {
     group.steady(small)
     expect(group.toldTo(small)).toEqual(['bond.granted'])
     group.steady(large)
-    expect(group.toldTo(small)).toEqual(['bond.granted', 'bond.announce'])
-    expect(group.toldTo(large)).toEqual(['bond.granted'])
+    expect(group.effects('announceBond')).toEqual([
+      { peer: SMALL, bondId: BOND_ID },
+      { peer: LARGE, bondId: BOND_ID },
+    ])
     expect(group.effects('registerBond')).toEqual([
       { peer: SMALL, bond: small, bondId: BOND_ID },
       { peer: LARGE, bond: large, bondId: BOND_ID },

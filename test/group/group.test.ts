@@ -167,7 +167,7 @@ describe('leaving', () => {
     group.status({ role: 'leader', leader: SELF })
     group.ends(bonds[0], 'UnexpectedClose', true)
     const before = group.spawned.length
-    group.send({ type: 'group.leave' }, { type: 'bond.learned', peers: [SMALL] })
+    group.send({ type: 'group.leave' })
     group.names(SMALL, '77'.repeat(32) as typeof SMALL)
     group.ends(bonds[1], 'UnexpectedClose', true)
     group.pass(1_000)

@@ -35,7 +35,6 @@ function eventsOf({ context, value }: Snapshot): AnyEventObject[] {
     ...(inbound.length < 1 ? [{ type: 'group.linkAccepted', linkNumber: 1, peer: SMALL, known: true }] : []),
     { type: 'group.catalog', peers: [named(SMALL)] },
     { type: 'group.catalog', peers: [named(SMALL, true)] },
-    { type: 'bond.learned', peers: [SMALL] },
     { type: 'group.redial', peer: SMALL },
     { type: 'group.entryChanged' },
     { type: 'group.leave' },
@@ -65,6 +64,7 @@ function stateOf(
     slot.phase,
     slot.bond,
     slot.outbound,
+    slot.inbound,
     slot.redialDue,
     slot.departed,
   ])
@@ -107,12 +107,13 @@ function expectStraight({ context, children, status }: Snapshot): void {
   if (status !== 'active') return
   const { peers, bonds, leaving } = context
   for (const bond of Object.keys(bonds)) expect(children).toHaveProperty([bond])
-  for (const { bond, outbound, phase, redialDue, departed, addresses } of Object.values(peers)) {
+  for (const { bond, outbound, inbound, phase, redialDue, departed, addresses } of Object.values(peers)) {
     if (bond !== null) expect(bonds).toHaveProperty([bond])
     if (outbound !== null) expect(bonds[outbound]?.role).toBe('dialler')
+    if (inbound !== null) expect(bonds[inbound]?.role).toBe('acceptor')
     expect(phase === 'claimed' || phase === 'steady').toBe(bond !== null)
-    const alone = bond === null && outbound === null
-    // Fault 5: a peer that can be dialled and is wanted has a bond, a dial or a redial.
+    const alone = bond === null && outbound === null && inbound === null
+    // Fault 5: a peer that can be dialled and is wanted has a bond, a dial by either end, or a redial.
     if (alone && !departed && addresses.length > 0 && !leaving) expect(redialDue).toBe(true)
   }
 }

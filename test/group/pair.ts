@@ -208,8 +208,8 @@ export class Pair {
       if (!wire.cut) other.inbox.push(event)
     }
     if (command.type === 'link.sendStart') say({ type: 'bond.handshakeStart', network, group, proven: true })
-    if (command.type === 'link.sendEnd') say({ type: 'bond.handshakeEnd', proven: true, peers: [] })
-    if (command.type === 'link.sendPeers') say({ type: 'bond.peers', peers: [] })
+    if (command.type === 'link.sendEnd') say({ type: 'bond.handshakeEnd', proven: true })
+    if (command.type === 'link.sendPeers') say({ type: 'bond.peers' })
     if (command.type === 'link.close') {
       wire.ends[end].tell = null
       wire.ends[end].inbox.length = 0

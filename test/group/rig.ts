@@ -43,6 +43,7 @@ export function recordingGroup(note: (told: Told) => void, spawned: (id: string,
     },
     actions: {
       registerBond: effect('registerBond'),
+      announceBond: effect('announceBond'),
       unregisterBond: effect('unregisterBond'),
       tellRaft: effect('tellRaft'),
       refuseLink: effect('refuseLink'),

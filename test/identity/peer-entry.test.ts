@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { verified } from '../../src/actors/discovery.ts'
 import { CanonicalWriter } from '../../src/identity/canonical.ts'
 import { bytesOf, type Digest, digest } from '../../src/identity/digest.ts'
 import { Identity } from '../../src/identity/keys.ts'
 import {
+  claimedPeer,
   ENTRY_VERSION,
   isNewer,
   openEntry,
@@ -84,18 +86,25 @@ describe('a signed entry', () => {
     }
   })
 
-  it('is not verified again where the very same is held already, and only then', () => {
+  it('is not opened again where the very same is held already, and only then', () => {
     const signed = signEntry(entryOf(), alice)
     const forged = { bytes: signed.bytes, signature: mallory.sign(signed.bytes) }
     const other = signEntry(entryOf({ update: NOW_MS - 1 }), alice)
-    const holding = (entry: SignedEntry) => ({ ...here, held: () => entry })
-    // What is held is trusted, so that a forgery stands for the signature that is not looked at.
-    const copy = { bytes: signed.bytes.slice(), signature: forged.signature.slice() }
-    expect(openEntry(copy, holding(forged))).toEqual(entryOf())
-    for (const held of [signed, other, { ...forged, bytes: other.bytes }]) {
-      expect(() => openEntry(forged, holding(held))).toThrow(invalidEntry('signature is not by its peer'))
+    const held = { entry: entryOf(), signed }
+    const learn = (one: SignedEntry) => {
+      return verified([one], network, NOW_MS, (peer) => (peer === alice.peer ? held : undefined))
     }
-    expect(() => openEntry(signed, { ...holding(signed), nowMs: NOW_MS - 60_000 })).toThrow(invalidEntry('ahead'))
+    const copy = { bytes: signed.bytes.slice(), signature: signed.signature.slice() }
+    expect(learn(copy)[0]).toBe(held)
+    expect(learn(forged)).toEqual([])
+    expect(learn({ ...signed, bytes: other.bytes })).toEqual([])
+    expect(learn(other)[0]?.entry.update).toBe(NOW_MS - 1)
+  })
+
+  it('tells whose it claims to be, and of other bytes whatever stands there', () => {
+    expect(claimedPeer(signEntry(entryOf(), alice))).toBe(alice.peer)
+    expect(claimedPeer(signEntry(entryOf({ addresses: [], departed: true }), alice))).toBe(alice.peer)
+    expect(claimedPeer(signedAsIs(new Uint8Array(40)))).toBeNull()
   })
 
   it('is refused when it names another peer than the one who signed it', () => {

@@ -84,7 +84,7 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
     },
     entries: {
       own: () => entryOf(party.lies ? THIRD : party.identity, clock),
-      of: () => entryOf(THIRD, clock),
+      signedOf: () => undefined,
       bonded: () => [],
       learn: (entries, of) =>
         verified(entries, NETWORK, clock.now()).flatMap(({ entry: { peer } }) => (of && peer !== of ? [] : [peer])),
@@ -94,6 +94,7 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
     attach: (_, standing) => {
       party.link = standing?.link ?? null
     },
+    acquainted: () => {},
   }
 }
 

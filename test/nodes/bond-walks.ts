@@ -15,7 +15,7 @@ import { createMemoryNetwork } from '../../src/transport/memory.ts'
 import type { Link } from '../../src/transport/transport.ts'
 import { inert } from '../bond/paths.ts'
 import { BOND_ID, FOREVER, GROUP } from '../bond/rig.ts'
-import { type Bond, KEY, Party, PEER, SUBJECT, startBond, THIRD, WRONG_KEY } from './bond-party.ts'
+import { type Bond, KEY, Party, PEER, SUBJECT, startBond, WRONG_KEY } from './bond-party.ts'
 
 type Snapshot = SnapshotFrom<typeof bondMachine>
 
@@ -127,8 +127,7 @@ export class Walk {
   async #order(event: AnyEventObject): Promise<AnyEventObject[] | null> {
     if (isTimer(event)) return this.#isStarting() ? null : []
     if (!ORDERS.has(event.type) || this.#isStarting()) return null
-    const third = event.type === 'bond.announce' ? { peer: THIRD.peer } : {}
-    this.subject.send({ ...event, ...third } as BondEvent)
+    this.subject.send(event as BondEvent)
     return [event]
   }
 
@@ -299,7 +298,6 @@ const ORDERS = new Set([
   'bond.superseded',
   'bond.close',
   'bond.depart',
-  'bond.announce',
   'bond.entryChanged',
 ])
 
@@ -333,8 +331,6 @@ function steadyCommand(event: AnyEventObject): LinkCommand | null {
       return { type: 'link.departure' }
     case 'bond.entryUpdate':
       return { type: 'link.sendEntry' }
-    case 'bond.bondFormed':
-      return { type: 'link.announceBond', peer: THIRD.peer }
     default:
       return null
   }

@@ -2,9 +2,9 @@
 import { connect, type Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import type { CloseReason } from '../../src/errors.ts'
-import { crypto } from '../../src/identity/crypto.ts'
 import type { Digest } from '../../src/identity/digest.ts'
 import { Identity } from '../../src/identity/keys.ts'
+import { Credential } from '../../src/transport/credential.ts'
 import { FRAME_PLAINTEXT_BYTES_MAX, FrameReader, FrameWriter } from '../../src/transport/frame.ts'
 import { NoiseHandshake, type Session } from '../../src/transport/handshake.ts'
 import type { Protocol } from '../../src/transport/transport.ts'
@@ -57,7 +57,7 @@ export class RawPeer {
   /** Noise XX as dialler; `protocol` is what it puts into the prologue. */
   async shake({ protocol = GROUPS, identity = this.identity, topic = null as Digest | null } = {}): Promise<Session> {
     const settings = { role: 'dialler', protocol, identity, topic, expected: null } as const
-    const handshake = new NoiseHandshake(settings, crypto.agreement())
+    const handshake = new NoiseHandshake(settings, new Credential(identity))
     this.webSocket.send(handshake.start()!)
     const { packet, session } = handshake.receive(await this.packet())
     this.webSocket.send(packet!)

@@ -66,7 +66,6 @@ export type LinkCommand =
   | { type: 'link.watch' }
   | { type: 'link.departure' }
   | { type: 'link.sendEntry' }
-  | { type: 'link.announceBond'; peer: PeerId }
   | { type: 'link.close'; reason: CloseReason }
 
 /** What changes in how the peer is heard, as the link measures it while the bond is steady. */
@@ -80,11 +79,10 @@ export type LinkReport =
   | LivenessReport
   | { type: 'bond.undecodable' }
   | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean }
-  | { type: 'bond.handshakeEnd'; proven: boolean; peers: readonly PeerId[] }
-  | { type: 'bond.peers'; peers: readonly PeerId[] }
+  | { type: 'bond.handshakeEnd'; proven: boolean }
+  | { type: 'bond.peers' }
   | { type: 'bond.departure' }
   | { type: 'bond.entryUpdate'; genuine: boolean }
-  | { type: 'bond.bondFormed'; peer: PeerId }
 
 /** The group to a bond. */
 export type BondOrder =
@@ -93,7 +91,6 @@ export type BondOrder =
   | { type: 'bond.superseded' }
   | { type: 'bond.close'; reason: CloseReason }
   | { type: 'bond.depart' }
-  | { type: 'bond.announce'; peer: PeerId }
   | { type: 'bond.entryChanged' }
 
 export type BondEvent = LinkReport | BondOrder | { type: 'bond.ticketExpired' }
@@ -102,7 +99,6 @@ export type BondEvent = LinkReport | BondOrder | { type: 'bond.ticketExpired' }
 export type BondNews =
   | { type: 'bond.claim'; bond: string; peer: PeerId; role: BondRole }
   | { type: 'bond.steady'; bond: string; peer: PeerId; bondId: BondId }
-  | { type: 'bond.learned'; peers: readonly PeerId[] }
   | { type: 'bond.ended'; bond: string; peer: PeerId; outcome: Outcome; reason: EndReason; wasSteady: boolean }
 
 export type TicketVerdict =

@@ -13,7 +13,6 @@
  * that lost its claim never answers, and which link survives a double dial is decided by the groups alone (`group/dialling.ts`).
  */
 import { spawnChild, stopChild } from 'xstate'
-import type { PeerId } from '../../identity/keys.ts'
 import type { BondContext, LinkCommand, LinkInput, TicketVerdict } from './events.ts'
 import type { EndReason, Outcome } from './reasons.ts'
 import { bondSetup, contextOf, outputOf } from './vocabulary.ts'
@@ -31,7 +30,6 @@ const ends = (outcome: Outcome) => [{ type: 'keepOutcome', params: { outcome } }
 /** Every step of the handshake has the same deadline. */
 const deadline = { step: fails('Timeout') } as const
 const grantOf = ({ event }: { event: { output: TicketVerdict } }) => event.output
-const peersOf = ({ event }: { event: { peers: readonly PeerId[] } }) => event.peers
 
 export const bondMachine = bondSetup.createMachine({
   id: 'bond',
@@ -61,7 +59,6 @@ export const bondMachine = bondSetup.createMachine({
     'bond.peers': closes('ProtocolViolation'),
     'bond.departure': closes('ProtocolViolation'),
     'bond.entryUpdate': closes('ProtocolViolation'),
-    'bond.bondFormed': closes('ProtocolViolation'),
   },
   states: {
     handshake: {
@@ -125,7 +122,7 @@ export const bondMachine = bondSetup.createMachine({
                   {
                     guard: { type: 'proven', params: ({ event }) => event },
                     target: '#bond.steady',
-                    actions: [tell({ type: 'link.sendPeers' }), { type: 'learn', params: peersOf }],
+                    actions: tell({ type: 'link.sendPeers' }),
                   },
                   closes('InvalidProof'),
                 ],
@@ -216,9 +213,7 @@ export const bondMachine = bondSetup.createMachine({
             proving: {
               description: 'Step 3: shows its own proof and its bonds, waits for the dialler’s.',
               entry: tell({ type: 'link.sendEnd' }),
-              on: {
-                'bond.peers': { target: '#bond.steady', actions: { type: 'learn', params: peersOf } },
-              },
+              on: { 'bond.peers': '#bond.steady' },
               after: deadline,
             },
           },
@@ -231,12 +226,8 @@ export const bondMachine = bondSetup.createMachine({
       entry: ['becomeSteady', 'tellSteady', 'tellDueEntry', tell({ type: 'link.watch' })],
       on: {
         'bond.departure': closes('Departed'),
-        'bond.bondFormed': { actions: { type: 'learn', params: ({ event }) => [event.peer] } },
         'bond.undecodable': fails('ProtocolViolation'),
         'bond.depart': { target: 'closed', actions: [tell({ type: 'link.departure' }), because('Departed')] },
-        'bond.announce': {
-          actions: { type: 'tellLink', params: ({ event }) => ({ type: 'link.announceBond', peer: event.peer }) },
-        },
         'bond.entryChanged': { actions: tell({ type: 'link.sendEntry' }) },
       },
       states: {

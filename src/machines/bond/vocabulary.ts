@@ -14,7 +14,6 @@ import {
   setup,
 } from 'xstate'
 import { assert } from '../../errors.ts'
-import type { PeerId } from '../../identity/keys.ts'
 import { BOND } from '../../limits.ts'
 import { nextBetween, randomFrom } from '../random.ts'
 import { parentOf } from '../xstate.ts'
@@ -111,7 +110,6 @@ export const bondSetup = setup({
     claim: sendTo(group, ({ self, context: { peer, role } }): BondNews => {
       return { type: 'bond.claim', bond: self.id, peer, role }
     }),
-    learn: sendTo(group, (_, peers: readonly PeerId[]): BondNews => ({ type: 'bond.learned', peers })),
     becomeSteady: assign({ wasSteady: true }),
     tellSteady: sendTo(group, ({ self, context: { peer, bondId } }): BondNews => {
       assert(bondId !== null, 'a bond without a link became steady')

@@ -80,9 +80,9 @@ function isNewerThan(known: PeerEntry, entry: PeerEntry): boolean {
 }
 
 /** Does this tell the catalog anything it does not hold? */
-export function isNews({ records }: Catalog, { entry }: CatalogRecord): boolean {
-  const known = records.get(entry.peer)?.entry
-  return known === undefined || isNewerThan(known, entry)
+export function isNews({ records }: Catalog, record: CatalogRecord): boolean {
+  const known = records.get(record.entry.peer)
+  return known === undefined || (known !== record && isNewerThan(known.entry, record.entry))
 }
 
 function changeBetween(

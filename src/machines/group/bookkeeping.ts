@@ -19,6 +19,7 @@ import {
   isWanted,
   mayDial,
   NEW_SLOT,
+  nextInRing,
   redialDelay,
   settle,
 } from './dialling.ts'
@@ -31,6 +32,7 @@ export type Order =
   | { readonly order: 'forget'; readonly bond: string }
   | { readonly order: 'redial'; readonly peer: PeerId; readonly delayMs: number }
   | { readonly order: 'cancelRedial'; readonly peer: PeerId }
+  /** And tells all others, who may not know the newcomer yet. */
   | { readonly order: 'register'; readonly peer: PeerId; readonly bond: string; readonly bondId: BondId }
   | {
       readonly order: 'unregister'
@@ -98,40 +100,49 @@ function spawn(context: GroupContext, peer: PeerId, role: BondRole, linkNumber: 
   ]
 }
 
-/** Dials where the peer is wanted, free, and not waiting for a redial; or queues it, while enough dials are under way. */
-function dial(context: GroupContext, peer: PeerId): Step {
+/** A peer that is wanted, free, and not waiting for a redial is to be dialled. */
+function queue(context: GroupContext, peer: PeerId): GroupContext {
   const slot = slotOf(context, peer)
-  if (context.leaving || !mayDial(context.self, peer, slot)) return [context, []]
-  if (isBusyDialling(context.peers)) return [withSlot(context, peer, { ...slot, queued: true }), []]
-  const outbound = newBondId(context.bonds, peer)
-  return spawn(withSlot(context, peer, settle({ ...slot, outbound })), peer, 'dialler', null, true)
+  if (context.leaving || !mayDial(context.self, peer, slot)) return context
+  return withSlot(context, peer, { ...slot, queued: true })
 }
 
-/** A dial came to its end: the next of those that wait for one. */
+/** Dials those whose turn it is, as long as not enough dials are under way. */
 function dialQueued(context: GroupContext): Step {
-  const peer = isBusyDialling(context.peers) ? null : nextQueued(context)
-  if (peer === null) return [context, []]
-  const [next, orders] = dial(unqueued(context, peer), peer)
-  return orders.length > 0 ? [next, orders] : dialQueued(next)
+  const orders: Order[] = []
+  let now = context
+  while (!isBusyDialling(now.peers)) {
+    const peer = nextInRing(now.self, queuedOf(now))
+    if (peer === null) break
+    const [next, more] = dial(now, peer)
+    now = next
+    orders.push(...more)
+  }
+  return [now, orders]
 }
 
-/** Those first whom we decide for, should they dial us as well: most of the others will have dialled us before their turn comes. */
-function nextQueued({ self, peers }: GroupContext): PeerId | null {
-  const queued = (Object.keys(peers) as PeerId[]).filter((peer) => peers[peer]?.queued)
-  return queued.find((peer) => peer > self) ?? queued[0] ?? null
+function queuedOf({ peers }: GroupContext): PeerId[] {
+  return (Object.keys(peers) as PeerId[]).filter((peer) => peers[peer]?.queued)
 }
 
-function unqueued(context: GroupContext, peer: PeerId): GroupContext {
-  return withSlot(context, peer, { ...slotOf(context, peer), queued: false })
+/** Unless it has dialled us meanwhile. */
+function dial(context: GroupContext, peer: PeerId): Step {
+  const slot = { ...slotOf(context, peer), queued: false }
+  const free = withSlot(context, peer, slot)
+  if (!mayDial(context.self, peer, slot)) return [free, []]
+  const outbound = newBondId(context.bonds, peer)
+  return spawn(withSlot(free, peer, settle({ ...slot, outbound })), peer, 'dialler', null, true)
 }
 
 export function catalogChanged(context: GroupContext, { peers }: On<'group.catalog'>): Step {
-  return inTurn(context, peers, (now, told) => {
-    if (told.peer === context.self) return [now, []]
-    const outlived = closeOutlived(now, told)
-    const [next, orders] = told.departed ? peerLeft(now, told) : peerNamed(now, told)
-    return [next, [...outlived, ...orders]]
+  const [told, orders] = inTurn(context, peers, (now, one) => {
+    if (one.peer === context.self) return [now, []]
+    const outlived = closeOutlived(now, one)
+    const [next, more] = one.departed ? peerLeft(now, one) : peerNamed(now, one)
+    return [next, [...outlived, ...more]]
   })
+  const [next, dials] = dialQueued(told)
+  return [next, [...orders, ...dials]]
 }
 
 function closeOutlived({ peers }: GroupContext, { peer, incarnation }: CatalogPeer): Order[] {
@@ -154,8 +165,7 @@ function peerNamed(context: GroupContext, { peer, addresses, version, incarnatio
   // Elsewhere now, or another process: what failed at the old one says nothing about the new one.
   const moved = addresses.join() !== slot.addresses.join() || incarnation > slot.incarnation
   const [next, orders] = moved ? calm(named, peer) : [named, []]
-  const [after, dials] = dial(next, peer)
-  return [after, [...orders, ...dials]]
+  return [queue(next, peer), orders]
 }
 
 /** No redial waits any longer, and the next one starts from the shortest pause. */
@@ -169,17 +179,12 @@ function dropSlot(context: GroupContext, peer: PeerId): GroupContext {
   return { ...context, peers: withoutKey(context.peers, peer) as GroupContext['peers'] }
 }
 
-/** Named by a member. Where it can be dialled stands in the catalog, now or later. */
-export function peersLearned(context: GroupContext, { peers }: News<'bond.learned'>): Step {
-  return inTurn(context, peers, (now, peer) => {
-    if (peer === context.self) return [now, []]
-    return dial(withSlot(now, peer, slotOf(now, peer)), peer)
-  })
-}
-
 export function linkAccepted(context: GroupContext, { linkNumber, peer, known }: On<'group.linkAccepted'>): Step {
   if (peer === context.self) return refuseLink('AlreadyBonded')(context, { linkNumber })
-  return spawn(context, peer, 'acceptor', linkNumber, known)
+  const [next, orders] = spawn(context, peer, 'acceptor', linkNumber, known)
+  const slot = context.peers[peer]
+  // A stranger's link leaves nothing in the books.
+  return [slot ? withSlot(next, peer, { ...slot, inbound: newBondId(context.bonds, peer) }) : next, orders]
 }
 
 export const refuseLink =
@@ -204,17 +209,12 @@ export function refuseClaim(context: GroupContext, { bond }: { readonly bond: st
   return [context, [{ order: 'send', bond, event: { type: 'bond.refused' } }]]
 }
 
-/** Registers, and tells all others: they may not know the newcomer yet. */
 export function bondSteady(context: GroupContext, { bond, peer, bondId }: News<'bond.steady'>): Step {
   const slot = context.peers[peer]
   if (slot?.bond !== bond || slot.phase === 'steady') return [context, []]
   const steady = settle({ ...slot, bondId, departed: false, blockedVersion: null }, true)
-  const others = Object.values(context.peers).filter(({ phase }) => phase === 'steady')
-  const announce = others.flatMap(({ bond: other }): Order[] =>
-    other === null ? [] : [{ order: 'send', bond: other, event: { type: 'bond.announce', peer } }],
-  )
   const [next, dials] = dialQueued(withSlot(context, peer, steady))
-  return [next, [{ order: 'register', peer, bond, bondId }, ...announce, ...dials]]
+  return [next, [{ order: 'register', peer, bond, bondId }, ...dials]]
 }
 
 /** Steady long enough: what went before is forgotten. */
@@ -245,6 +245,7 @@ function takeFromBooks(context: GroupContext, { bond, peer, reason }: News<'bond
     ...slot,
     bond: slot.bond === bond ? null : slot.bond,
     outbound: slot.outbound === bond ? null : slot.outbound,
+    inbound: slot.inbound === bond ? null : slot.inbound,
   })
   if (freed.bond !== null) return [withSlot(after, peer, freed), orders]
   const policy = redialPolicy(reason)
@@ -273,7 +274,7 @@ function redialLater(context: GroupContext, peer: PeerId): Step {
 
 export function redialDue(context: GroupContext, { peer }: On<'group.redial'>): Step {
   const slot = context.peers[peer]
-  return slot ? dial(withSlot(context, peer, { ...slot, redialDue: false }), peer) : [context, []]
+  return slot ? dialQueued(queue(withSlot(context, peer, { ...slot, redialDue: false }), peer)) : [context, []]
 }
 
 /** The last each bond is told: that this member departs, or only that its process ends. */

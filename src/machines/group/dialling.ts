@@ -34,6 +34,7 @@ export const NEW_SLOT: Slot = {
   bond: null,
   bondId: null,
   outbound: null,
+  inbound: null,
   attempt: 0,
   redialDue: false,
   queued: false,
@@ -74,9 +75,9 @@ export function isOutlived({ phase, incarnation }: Slot, told: number): boolean 
   return phase === 'steady' && incarnation > 0 && told > incarnation
 }
 
-/** Neither bonded nor being dialled. */
-export function isAlone(slot: Slot): boolean {
-  return slot.bond === null && slot.outbound === null
+/** Neither bonded nor dialled by either end. */
+export function isAlone({ bond, outbound, inbound }: Slot): boolean {
+  return bond === null && outbound === null && inbound === null
 }
 
 export function mayDial(self: PeerId, peer: PeerId, slot: Slot): boolean {
@@ -91,6 +92,17 @@ export function isDialUnderWay({ outbound, phase }: Slot): boolean {
 /** Who dials everyone at once is too busy to answer anyone within the deadlines, and then all of it was in vain. */
 export function isBusyDialling(peers: Readonly<Record<string, Slot>>): boolean {
   return Object.values(peers).filter(isDialUnderWay).length >= BOND.dialsMax
+}
+
+/**
+ * The ring of all ids: whoever follows this member in it is dialled first. Of a pair the one from which the way round is shorter comes to the
+ * other first, and is found bonded when the other's turn has come: so where many start at once few dial each other at the same time, and all
+ * dial alike many.
+ */
+export function nextInRing(self: PeerId, peers: readonly PeerId[]): PeerId | null {
+  const [first = null, ...others] = peers
+  const isBefore = (a: PeerId, b: PeerId) => (a > self === b > self ? a < b : a > self)
+  return others.reduce((next, peer) => (next !== null && isBefore(peer, next) ? peer : next), first)
 }
 
 /** Full jitter: anything up to a bound that doubles with each attempt, so that many who lost one peer do not return as one. */

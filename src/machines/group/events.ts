@@ -31,11 +31,13 @@ export interface Slot {
   readonly bondId: BondId | null
   /** The actor id of our own dial under way; only one at a time. */
   readonly outbound: string | null
+  /** The actor id of the newest bond on a link that the peer dialled, from accept to end. */
+  readonly inbound: string | null
   /** Dials in a row that led to no lasting bond. */
   readonly attempt: number
   /** A redial is scheduled. */
   readonly redialDue: boolean
-  /** Wanted and free, but as many dials as may be are under way. */
+  /** Wanted and free: dialled when its turn comes. */
   readonly queued: boolean
   /** This version of its entry was refused: not dialled until there is another. */
   readonly blockedVersion: string | null

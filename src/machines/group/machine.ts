@@ -24,7 +24,6 @@ export const groupMachine = groupSetup.createMachine({
   on: {
     'bond.claim': { actions: 'decideClaim' },
     'bond.steady': { actions: 'takeSteady' },
-    'bond.learned': { actions: 'dialLearned' },
     'bond.ended': { actions: 'takeEnded' },
     'raft.status': { actions: 'noteStatus' },
     'raft.rival': { actions: 'tellRival' },

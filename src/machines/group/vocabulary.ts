@@ -41,6 +41,7 @@ const effects = setup({
   actors: { bond: bondMachine, raft: nobody, stateMachine: nobody },
   actions: {
     registerBond: (_, _bond: { peer: PeerId; bond: string; bondId: BondId }) => {},
+    announceBond: (_, _bond: { peer: PeerId; bondId: BondId }) => {},
     unregisterBond: (_, _bond: { peer: PeerId; bond: string; reason: CloseReason }) => {},
     tellRaft: (_, _hint: BondHint) => {},
     refuseLink: (_, _link: { linkNumber: number; reason: CloseReason }) => {},
@@ -78,6 +79,7 @@ function carryOut(enqueue: Enqueue, order: books.Order): void {
 function register(enqueue: Enqueue, { peer, bond, bondId }: Extract<books.Order, { order: 'register' }>): void {
   const settled = { id: settledTimer(bond), delay: BOND.redialResetMs }
   enqueue({ type: 'registerBond', params: { peer, bond, bondId } })
+  enqueue({ type: 'announceBond', params: { peer, bondId } })
   enqueue({ type: 'tellRaft', params: { type: 'raft.bondFormed', peer } })
   enqueue.raise({ type: 'group.settled', peer, bond }, settled)
   enqueue.emit({ type: 'bond.formed', peer, bondId })
@@ -140,7 +142,6 @@ export const groupSetup = effects.extend({
     decideClaim: on('bond.claim', books.bondClaims),
     refuseClaim: on('bond.claim', books.refuseClaim),
     takeSteady: on('bond.steady', books.bondSteady),
-    dialLearned: on('bond.learned', books.peersLearned),
     takeEnded: on('bond.ended', books.bondEnded),
     forgetAttempts: on('group.settled', books.bondSettled),
     redial: on('group.redial', books.redialDue),
