@@ -85,6 +85,7 @@ it('nothing that was acknowledged is lost or done twice, whenever a member is ki
     const enough = acknowledged.length + count
     return until(() => acknowledged.length >= enough)
   }
+  await more(AWAY_FOR)
   for (const [at, moments] of KILLED_AFTER_MS.entries()) {
     for (const ms of moments) {
       await kill(members[at] as Member)
