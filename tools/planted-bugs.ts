@@ -149,8 +149,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'commit more than was vouched for',
     file: `${RAFT}/follower.ts`,
-    find: 'return Math.min(commit, prevIndex + entries.length)',
-    replace: 'return Math.max(Math.min(commit, prevIndex + entries.length), commit)',
+    find: 'return Math.min(commit, prevIndex + spansOf(entries))',
+    replace: 'return Math.max(Math.min(commit, prevIndex + spansOf(entries)), commit)',
   },
   {
     bug: 'commit an entry of an older term by counting',
@@ -173,8 +173,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'keep the entries after one that conflicts',
     file: `${RAFT}/log.ts`,
-    find: 'const shared = this.#shared.length === this.length ? this.#shared : this.#shared.slice(0, this.length)',
-    replace: 'const shared = this.#shared',
+    find: 'if (entries.length === this.#length) return this.#shared',
+    replace: 'if (entries.length >= this.#length) return this.#shared',
   },
   {
     bug: 'never probe again where an answer was lost',
@@ -236,8 +236,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'forget the results of sessions in a snapshot',
     file: `${RAFT}/session.ts`,
-    find: 'return { id, nonce, acknowledged, usedMs, results: [...results] }',
-    replace: 'return { id, nonce, acknowledged, usedMs, results: [...results].slice(results.size) }',
+    find: 'return { id, nonce, acknowledged, usedMs, results: results.entries() }',
+    replace: 'return { id, nonce, acknowledged, usedMs, results: results.entries().slice(results.size) }',
   },
   {
     bug: 'restore a snapshot without its configuration',
