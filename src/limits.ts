@@ -129,6 +129,8 @@ export const RAFT = {
   appendEntriesMax: 4_096,
   /** Commands of one entry: as many as a turn under load brings. */
   entryCommandsMax: 4_096,
+  /** Bytes of the commands of one entry, unless the first has more: about a frame. */
+  entryBytesMax: 64 * 1024,
   /** Bytes sent to one follower and not yet acknowledged. */
   inFlightBytesMax: 4 * 1024 * 1024,
   inFlightMessagesMax: 64,

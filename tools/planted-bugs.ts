@@ -173,8 +173,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'keep the entries after one that conflicts',
     file: `${RAFT}/log.ts`,
-    find: 'return { entries: entries.slice(0, this.#length), ends: ends.slice(0, this.#length) }',
-    replace: 'return this.#shared',
+    find: 'if (entries.length === this.#length) return this.#shared',
+    replace: 'if (entries.length >= this.#length) return this.#shared',
   },
   {
     bug: 'never probe again where an answer was lost',
@@ -237,7 +237,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     bug: 'forget the results of sessions in a snapshot',
     file: `${RAFT}/session.ts`,
     find: 'return { id, nonce, acknowledged, usedMs, results: results.entries() }',
-    replace: 'return { id, nonce, acknowledged, usedMs, results: [] }',
+    replace: 'return { id, nonce, acknowledged, usedMs, results: results.entries().slice(results.size) }',
   },
   {
     bug: 'restore a snapshot without its configuration',

@@ -15,7 +15,7 @@ import { RAFT } from '../limits.ts'
 import { BySequence } from '../machines/raft/by-sequence.ts'
 import type { Commands, Proposal } from '../machines/raft/messages.ts'
 import type { Place } from '../transport/cbor-writer.ts'
-import { isBehind, piece } from '../transport/packed.ts'
+import { gather } from '../transport/packed.ts'
 
 /** What came of a command, alike on every member, and the index where. */
 export type Outcome =
@@ -359,26 +359,27 @@ export class Client {
   }
 }
 
-/** As few proposals as there can be: those that follow each other, in sequence and in memory, are one. */
+/** As few proposals as there can be: commands that follow each other are one, as far as one entry may hold them. */
 function together(offered: readonly Waiting[], session: number, acknowledged: number): Commands[] {
   const proposals: Commands[] = []
   for (let start = 0; start < offered.length; ) {
-    const end = runEnd(offered, start)
-    const { sequence, place } = offered[start]!
-    const packed = piece(place, offered[end - 1]!.place)
-    proposals.push({ kind: 'commands', session, sequence, acknowledged, count: end - start, packed })
-    start = end
+    const run = offered.slice(start, runEnd(offered, start))
+    const packed = gather(run.map(({ place }) => place))
+    const { sequence } = run[0]!
+    proposals.push({ kind: 'commands', session, sequence, acknowledged, count: run.length, packed })
+    start += run.length
   }
   return proposals
 }
 
 function runEnd(offered: readonly Waiting[], start: number): number {
-  let last = offered[start]!
-  let end = start + 1
+  const { sequence } = offered[start]!
+  let bytes = 0
+  let end = start
   for (; end < offered.length && end - start < RAFT.entryCommandsMax; end++) {
     const next = offered[end]!
-    if (next.sequence !== last.sequence + 1 || !isBehind(last.place, next.place)) break
-    last = next
+    bytes += sizeOf(next.place)
+    if (end > start && (bytes > RAFT.entryBytesMax || next.sequence !== sequence + end - start)) break
   }
   return end
 }

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '../errors.ts'
 import { WIRE } from '../limits.ts'
-import type { RaftMessage } from '../machines/raft/messages.ts'
+import type { Proposal, RaftMessage } from '../machines/raft/messages.ts'
 import { createMemoryNetwork, type MemoryNetwork } from '../transport/memory.ts'
 import type { Link } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
@@ -291,7 +291,14 @@ function textOf(message: RaftMessage): string {
     const { term, prevIndex, prevTerm, commit, round, entries } = message
     return `AppendEntries term ${term} after ${prevIndex}/${prevTerm} commit ${commit} round ${round} entries ${entries.length}`
   }
+  if (message.type === 'Propose') return `Propose ${message.proposals.map(proposalText).join(', ')}`
   if (message.type !== 'InstallSnapshot') return JSON.stringify(message)
   const { term, snapshot, chunk } = message
   return `InstallSnapshot term ${term} of ${snapshot.index}/${snapshot.term} chunk ${chunk} of ${snapshot.chunks}`
+}
+
+function proposalText(proposal: Proposal): string {
+  if (proposal.kind === 'session') return `session ${proposal.nonce}`
+  const { session, sequence, count } = proposal
+  return `${count} from ${session}/${sequence} on`
 }

@@ -79,11 +79,14 @@ function wireTags(): string {
   const golden = JSON.parse(read('test/transport/codec-golden.json')) as Golden
   const rows = Object.entries(golden).map(([name, hex]) => {
     const { tag, message } = wireOf(name, Uint8Array.from(Buffer.from(hex, 'hex')))
-    const fields = Object.keys(message).filter((field) => field !== 'type' && field !== 'kind')
+    const fields = Object.keys(message).filter((field) => !OF_THE_HEAD.includes(field))
     return [tag, `\`${name}\``, fields.map((field) => `\`${field}\``).join(', ')]
   })
   return table(['tag', 'message', 'fields, in the order in which they travel'], rows)
 }
+
+/** Told by the tag, by the kind, and by the head of the array that the commands of an entry are. */
+const OF_THE_HEAD = ['type', 'kind', 'count']
 
 /** The decoder builds a message field by field in wire order, so its keys are that order. */
 function wireOf(name: string, bytes: Uint8Array): { tag: string; message: object } {

@@ -10,7 +10,7 @@ import type { Place } from '../../src/transport/cbor-writer.ts'
 import { encodeCommand, encodeRaftBatch, encodeValue } from '../../src/transport/codec.ts'
 import { readCommands } from '../../src/transport/codec-commands.ts'
 import { raftMessages } from '../../src/transport/codec-raft.ts'
-import { pack, piece, unpack } from '../../src/transport/packed.ts'
+import { gather, pack, unpack } from '../../src/transport/packed.ts'
 import { anyBond, anyEntry } from './codec-samples.ts'
 
 /** What the general way makes of a batch; undefined where it refuses. */
@@ -221,7 +221,7 @@ describe('plain values, read and written in one walk', () => {
 })
 
 /** A command that was encoded to stand there. */
-const commandAt = (place: Place) => unpack(piece(place, place))[0]!
+const commandAt = (place: Place) => unpack(gather([place]))[0]!
 
 describe('commands share memory with their neighbours', () => {
   test('small ones stand in one block, and none is written over', () => {
@@ -229,6 +229,16 @@ describe('commands share memory with their neighbours', () => {
     const encoded = values.map((value) => encodeCommand(value))
     expect(new Set(encoded.map(({ block }) => block)).size).toBeLessThan(10)
     expect(encoded.map((place) => decodeGeneral(commandAt(place)))).toEqual(values)
+  })
+
+  test('many become one without a copy while they stand behind each other, and with one where they do not', () => {
+    const values = Array.from({ length: 3_000 }, (_, i) => ({ i, text: 'x'.repeat(i % 50) }))
+    const encoded = values.map(encodeCommand)
+    const blocks = [...new Set(encoded.map(({ block }) => block))]
+    const ofFirst = encoded.filter(({ block }) => block === blocks[0])
+    expect(gather(ofFirst).buffer).toBe(blocks[0]!.buffer)
+    expect(unpack(gather(encoded)).map(decodeGeneral)).toEqual(values)
+    expect(unpack(gather([encoded[2]!, encoded[0]!])).map(decodeGeneral)).toEqual([values[2], values[0]])
   })
 
   test('a large one has memory of its own, before and after', () => {
