@@ -7,7 +7,6 @@ import { TesseraError } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
 import type { AnswerOf, AnyStateMachine, CommandOf, QueryOf, ResultOf } from '../machines/state-machine.ts'
-import { Writer } from '../transport/cbor-writer.ts'
 import { encodeCommand } from '../transport/codec.ts'
 import { abortable } from './abortable.ts'
 import type { Bond } from './bond-handle.ts'
@@ -42,8 +41,6 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   /** The steady bonds, in peer-id order; watchable, and `changed()` waits for the next change. */
   readonly bonds: RegistryView<Bond>
   readonly #core: GroupCore
-  /** Of its commands. */
-  readonly #writer = new Writer()
   readonly #release: () => Promise<void>
   /** This handle was given up, whatever others do. */
   readonly #givenUp = createAtom(false)
@@ -163,7 +160,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   ): Promise<Executed<ResultOf<M>>[]> {
     this.#assertJoined()
     if (commands.length === 0) return []
-    const encoded = commands.map((command) => encodeCommand(command, this.#writer))
+    const encoded = commands.map((command) => encodeCommand(command))
     return new Promise((resolve, reject) => {
       const executed = new Array<Executed<ResultOf<M>>>(commands.length)
       let open = commands.length
@@ -186,13 +183,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   ): Promise<Executed<ResultOf<M>>> {
     return new Promise((resolve, reject) => {
       this.#assertJoined()
-      this.#core.client.submitOne(
-        command,
-        encodeCommand(command, this.#writer),
-        until,
-        options,
-        new One(resolve, reject),
-      )
+      this.#core.client.submitOne(command, encodeCommand(command), until, options, new One(resolve, reject))
     })
   }
 }

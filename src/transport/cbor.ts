@@ -169,17 +169,14 @@ export function keepable(bytes: Uint8Array): Uint8Array {
  * over `RAFT.commandBytesMax`.
  */
 export function encodeValue(value: unknown): Uint8Array {
-  return wrote(writer, value) ? writer.take() : encodeGeneral(value)
+  return wrote(value) ? writer.take() : encodeGeneral(value)
 }
 
-/**
- * As `encodeValue`, as a byte string, and neighbours share memory: for commands, which stay in the log together. Each group writes its own
- * `to` a writer of its own, so that which commands are neighbours depends on nothing outside of it.
- */
-export function encodeCommand(value: unknown, to = writer): Place {
-  if (wrote(to, value)) {
-    to.wrap()
-    return to.share()
+/** As `encodeValue`, as a byte string, and neighbours share memory: for commands, which stay in the log together. */
+export function encodeCommand(value: unknown): Place {
+  if (wrote(value)) {
+    writer.wrap()
+    return writer.share()
   }
   const block = pack([encodeGeneral(value)])
   return { block, start: 0, end: block.length }
@@ -188,22 +185,22 @@ export function encodeCommand(value: unknown, to = writer): Place {
 const writer = new Writer()
 let writing = false
 
-/** Whether `to` now holds `value`: it is plain, and no getter of it encodes something else meanwhile. */
-function wrote(to: Writer, value: unknown): boolean {
+/** Whether the writer now holds `value`: it is plain, and no getter of it encodes something else meanwhile. */
+function wrote(value: unknown): boolean {
   if (writing) return false
   writing = true
   try {
-    if (writePlain(to, value)) {
-      checkSize(to.length)
+    if (writePlain(writer, value)) {
+      checkSize(writer.length)
       return true
     }
   } catch (cause) {
-    to.reset()
+    writer.reset()
     throw cause instanceof TesseraError ? cause : unsendable(cause)
   } finally {
     writing = false
   }
-  to.reset()
+  writer.reset()
   return false
 }
 

@@ -226,7 +226,7 @@ const commandAt = (place: Place) => unpack(gather([place]))[0]!
 describe('commands share memory with their neighbours', () => {
   test('small ones stand in one block, and none is written over', () => {
     const values = Array.from({ length: 3_000 }, (_, i) => ({ i, text: 'x'.repeat(i % 50) }))
-    const encoded = values.map((value) => encodeCommand(value))
+    const encoded = values.map(encodeCommand)
     expect(new Set(encoded.map(({ block }) => block)).size).toBeLessThan(10)
     expect(encoded.map((place) => decodeGeneral(commandAt(place)))).toEqual(values)
   })
