@@ -26,6 +26,10 @@ it.each([
     'a follower was taken for one that tells before its disk has it: the chunk it told of had made room for another snapshot in the same sync',
   ],
   [
+    238,
+    'a learner whose introduction to a new leader was lost never said it again: it believed in the former one, which was still bonded',
+  ],
+  [
     128,
     'a member came back on a clock that was behind, was found before it had asked anyone, and left: only those it asked told it of its entry of before',
   ],

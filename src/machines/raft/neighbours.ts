@@ -49,16 +49,18 @@ export function isOfOurGroup({ peers, formation }: RaftContext, { from, message 
 }
 
 /**
- * An introduction may be lost like any message, and who missed it is deaf to the other. So whoever has no leader, and a
- * leader whom some peer does not answer, says again who it is, once each election timeout.
+ * An introduction may be lost like any message, and who missed it is deaf to the other. So whoever hears no leader, a
+ * learner too that still believes in a former one, and a leader whom some peer does not answer, says again who it is, once each election timeout.
  */
 export function introduceAgain(context: RaftContext): Step {
   const { nowMs, founding, election, peers, leader, self, progress } = context
-  const { electionTimeoutMs } = election.timing
+  const { leaderHeardMs, timing } = election
+  const { electionTimeoutMs } = timing
   if (nowMs < founding.introduceDueMs) return stay(context)
   const silent = (peer: PeerId): boolean =>
     nowMs - (progress.get(peer)?.lastContactMs ?? LONG_AGO_MS) >= electionTimeoutMs
-  const unsure = leader === self ? [...peers.keys()].filter(silent) : leader === null ? [...peers.keys()] : []
+  const isDeaf = leader === null || nowMs - leaderHeardMs >= electionTimeoutMs
+  const unsure = leader === self ? [...peers.keys()].filter(silent) : isDeaf ? [...peers.keys()] : []
   const next = withFounding(context, { introduceDueMs: nowMs + electionTimeoutMs })
   return [next, sendTo(next, unsure, introduction(next), next.writes.issued)]
 }
