@@ -49,6 +49,8 @@ const RESTARTS_MS: readonly Range[] = [
   { min: 150, max: 4_000 },
   { min: 4_000, max: 15_000 },
 ]
+/** In a calm: for whoever was told to end before it, or hears only now that its disk had failed. */
+const PROMPT_RESTARTS_MS: readonly Range[] = [{ min: 5, max: 150 }]
 /** Warnings that no run may give. */
 const FATAL: ReadonlySet<ErrorCode> = new Set(['ProtocolAssertion', 'RivalGroup', 'Unexpected'])
 
@@ -66,6 +68,7 @@ export class SimulatedWorld {
   readonly #bonds: BondsChecker
   #looks = 0
   #crashes = 0
+  #restartsMs = RESTARTS_MS
 
   constructor(deps: WorldDeps) {
     this.#deps = deps
@@ -159,7 +162,7 @@ export class SimulatedWorld {
 
   #startLater(machine: SimulatedProcess): void {
     const { clock, chance } = this.#deps
-    clock.setTimeout(() => this.start(machine), chance.within(chance.oneOf(RESTARTS_MS)))
+    clock.setTimeout(() => this.start(machine), chance.within(chance.oneOf(this.#restartsMs)))
   }
 
   /** Whoever lost its disk is started again, as an operator would; one that leaves can do so without. */
@@ -169,9 +172,15 @@ export class SimulatedWorld {
     }
   }
 
+  /** From now on whoever ends may be away for long. */
+  disturb(): void {
+    this.#restartsMs = RESTARTS_MS
+  }
+
   /** Nothing is in the way any more, and everyone who has not left runs. */
   heal(): void {
     this.#deps.note('world', 'heals all')
+    this.#restartsMs = PROMPT_RESTARTS_MS
     this.network.healAll()
     Object.assign(this.delayMs, { min: 0, max: 5 })
     this.lost.share = 0

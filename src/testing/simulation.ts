@@ -174,6 +174,7 @@ class Simulation {
   async #rage(storm: number): Promise<void> {
     const { disturbedMs } = this.#plan
     this.#storm = storm
+    this.#world.disturb()
     this.#workload.ask()
     this.#disturb(storm)
     const endMs = this.#clock.now() + disturbedMs

@@ -328,6 +328,16 @@ describe('a lost introduction', () => {
     expect(typesTo(rig)).toContain('Introduce to b')
   })
 
+  it('is said again by a learner that still believes in a leader it no longer hears', () => {
+    const rig = new Rig({ self: 'l', learners: ['l'] })
+    rig.hear('a', append(1, 1, 1, []))
+    rig.tick(RAFT_TIMING.electionTimeoutMs - 1)
+    expect(typesTo(rig)).not.toContain('Introduce to b')
+    rig.tick(RAFT_TIMING.electionTimeoutMs)
+    expect(rig.context.leader).toBe(peerId('a'))
+    expect(typesTo(rig)).toContain('Introduce to b')
+  })
+
   it('is said again by a leader to whom it does not hear from, and to them alone', () => {
     const rig = new Rig().becomeSettledLeader()
     for (let passed = 0; passed < 2 * RAFT_TIMING.electionTimeoutMs; passed += 500) {
