@@ -29,7 +29,7 @@ else {
 /** Not closed at the end: a store must not keep a process alive, nor need a farewell. */
 function issue(write) {
   tell(`issued ${write.number}`)
-  const entries = write.entries.map((entry) => ({ ...entry, command: Buffer.from(entry.command, 'base64') }))
+  const entries = write.entries.map((entry) => ({ ...entry, packed: Buffer.from(entry.packed, 'base64') }))
   return new Promise((resolve) => {
     store.write({ ...write, entries }, (error) => {
       tell(error ? `failed ${write.number} ${error.message}` : `acked ${write.number}`)
