@@ -27,6 +27,9 @@ export interface BondAddress {
   readonly peer: PeerId
 }
 
+/** What one actor bears, as in a group of so many: XState copies the list of its children whenever one comes or goes. */
+const HUB_BONDS = 50
+
 export class BondEnds {
   readonly #identity = Identity.ephemeral()
   readonly #endpoint = webSocket().endpoint({ identity: this.#identity, clock: systemClock })
@@ -34,8 +37,9 @@ export class BondEnds {
   readonly #accepted = new Map<number, Link>()
   readonly #known = new Map<PeerId, CatalogRecord>()
   #nextLink = 1
-  #nextBond = 1
-  readonly #hub = createActor(hubMachine(this.#bond()), { input: null }).start()
+  #nextBond = 0
+  readonly #logic = this.#bond()
+  readonly #hubs: ReturnType<typeof hubOf>[] = []
 
   /** Accepts as many bonds as come. */
   async listen(): Promise<BondAddress> {
@@ -53,14 +57,21 @@ export class BondEnds {
   }
 
   get steady(): number {
-    return Object.values(this.#hub.getSnapshot().children).filter((bond) => bond?.getSnapshot().matches('steady'))
-      .length
+    return this.#bonds().filter((bond) => bond?.getSnapshot().matches('steady')).length
   }
 
   closeAll(): void {
-    for (const bond of Object.values(this.#hub.getSnapshot().children)) {
-      bond?.send({ type: 'bond.close', reason: 'Cancelled' })
-    }
+    for (const bond of this.#bonds()) bond?.send({ type: 'bond.close', reason: 'Cancelled' })
+  }
+
+  #bonds() {
+    return this.#hubs.flatMap((hub) => Object.values(hub.getSnapshot().children))
+  }
+
+  /** Of the next bond. */
+  #hub() {
+    if (this.#nextBond % HUB_BONDS === 0) this.#hubs.push(hubOf(this.#logic))
+    return this.#hubs.at(-1)!
   }
 
   #take(linkNumber: number): Link | undefined {
@@ -79,7 +90,7 @@ export class BondEnds {
     const input = { role, ...ids, addresses, linkNumber, known: true, seed: [1, 2, 3, 4] } as const
     return new Promise((resolve, reject) => {
       const ended = (reason: string) => reject(new Error(`A bond ended: ${reason}.`))
-      this.#hub.send({ type: 'hub.spawn', id: `bond:${this.#nextBond++}`, input, steady: resolve, ended })
+      this.#hub().send({ type: 'hub.spawn', id: `bond:${this.#nextBond++}`, input, steady: resolve, ended })
     })
   }
 
@@ -121,6 +132,10 @@ interface Spawn {
   readonly input: BondInput
   readonly steady: () => void
   readonly ended: (reason: string) => void
+}
+
+function hubOf(bond: typeof bondMachine) {
+  return createActor(hubMachine(bond), { input: null }).start()
 }
 
 /** In the place of a group: spawns bonds, and grants every claim. */
