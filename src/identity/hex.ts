@@ -3,6 +3,7 @@
  * an id of 32 bytes is then kept as 2 KiB; ids are kept by every bond, entry and session.
  */
 
+const decoder = new TextDecoder()
 const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
 
 export function hexOf(bytes: Uint8Array): string {
@@ -12,5 +13,5 @@ export function hexOf(bytes: Uint8Array): string {
     codes[i * 2] = DIGITS[byte >>> 4]!
     codes[i * 2 + 1] = DIGITS[byte & 15]!
   }
-  return String.fromCharCode(...codes)
+  return decoder.decode(codes)
 }
