@@ -80,6 +80,7 @@ export class Client {
   /** When the first command of this turn came: the clock is not asked for each. */
   #turnMs = 0
   #unoffered: Waiting[] = []
+  #unofferedBytes = 0
   #sweeper: unknown = null
   #lastAnswerMs = 0
   /** Something was answered since the last look. */
@@ -123,7 +124,7 @@ export class Client {
     const deadlineMs = this.#deadlineMs(options)
     const told = options.signal ? this.#untilAborted(options.signal, length, call) : call
     for (let i = 0; i < length; i++) this.#wait(i, commands[i], encoded[i] as Place, until, deadlineMs, told)
-    this.#flushSoon()
+    this.#offerSoon()
     this.#sweepSoon()
   }
 
@@ -133,7 +134,7 @@ export class Client {
       return this.submit([command], [place], until, options, call)
     }
     this.#wait(0, command, place, until, this.#deadlineMs(options), call)
-    this.#flushSoon()
+    this.#offerSoon()
     this.#sweepSoon()
   }
 
@@ -228,6 +229,7 @@ export class Client {
     this.#waitingBytes += sizeOf(place)
     if (until === 'appended') this.#feeding++
     this.#unoffered.push(waiting)
+    this.#unofferedBytes += sizeOf(place)
   }
 
   /** After a long silence the group may have forgotten the session, or be about to: all that was said in it is settled. */
@@ -265,16 +267,23 @@ export class Client {
     }
   }
 
-  #flushSoon(): void {
+  /** What one turn gathers goes together; but what fills an entry need not wait for more: disks and peers take it up meanwhile. */
+  #offerSoon(): void {
+    if (this.#session !== null && this.#unofferedBytes >= RAFT.entryBytesMax) return this.#offerGathered()
     if (this.#flushing) return
     this.#flushing = true
     this.#deps.clock.endOfTurn(() => {
       this.#flushing = false
-      if (this.#session === null) return this.#openSession()
-      const gathered = this.#unoffered
-      this.#unoffered = []
-      this.#offer(gathered)
+      if (this.#session === null) this.#openSession()
+      else this.#offerGathered()
     })
+  }
+
+  #offerGathered(): void {
+    const gathered = this.#unoffered
+    this.#unoffered = []
+    this.#unofferedBytes = 0
+    this.#offer(gathered)
   }
 
   #openSession(): void {
@@ -292,6 +301,7 @@ export class Client {
       return
     }
     this.#unoffered = []
+    this.#unofferedBytes = 0
     this.#offer(this.#all)
   }
 

@@ -75,7 +75,9 @@ export class ChannelLink implements Link {
   send(message: Uint8Array, lane: Lane = 'prompt'): boolean {
     if (this.#end || !this.#fits(message)) return false
     this.#deps.channel.push(message, lane)
-    if (!this.#flushWaits) {
+    // So much need not wait for more: the peer takes it up while this turn goes on.
+    if (this.#deps.channel.waitingBytes >= WIRE.turnBytesMax) this.#flush()
+    else if (!this.#flushWaits) {
       this.#flushWaits = true
       this.#deps.clock.endOfTurn(() => this.#flushTurn(), 'last')
     }

@@ -111,6 +111,19 @@ describe('offering', () => {
     expect(sequences()).toEqual([[2, 3, 4]])
   })
 
+  it('waits for no more of the turn where an entry is full', async () => {
+    const { clock, submit, opened, sequences } = setUp()
+    await opened()
+    const large = 'x'.repeat(RAFT.entryBytesMax / 2)
+    submit([large])
+    expect(sequences()).toEqual([])
+    submit([large])
+    submit(['more'])
+    expect(sequences()).toEqual([[2, 3]])
+    await clock.advance(0)
+    expect(sequences()).toEqual([[2, 3], [4]])
+  })
+
   it('tells which answers have arrived', async () => {
     const { clock, client, submit, opened, offers } = setUp()
     await opened()

@@ -148,6 +148,15 @@ export function describeTransport(name: string, make: () => Promise<Harness> | H
         expect(b.batches).toEqual([100])
       })
 
+      it('leave before the turn is over where there are many bytes of them', async () => {
+        const [a, b] = await pair.links(address)
+        a.link.send(new Uint8Array(WIRE.turnBytesMax - 1))
+        expect(a.link.queuedBytes).toBe(WIRE.turnBytesMax - 1)
+        const sent = a.link.send(new Uint8Array(1))
+        expect([sent, a.link.queuedBytes === WIRE.turnBytesMax]).toEqual([true, false])
+        await b.received(2)
+      })
+
       it('are never delivered in the stack of the sender', async () => {
         const [a, b] = await pair.links(address)
         a.link.send(text('x'))
