@@ -33,6 +33,10 @@ it.each([
     128,
     'a member came back on a clock that was behind, was found before it had asked anyone, and left: only those it asked told it of its entry of before',
   ],
+  [
+    1508,
+    'a group that had yet to form was asked for a leader as soon as one that elects: two founders had backed off from dialling each other',
+  ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })
   expect(violation, trace.join('\n')).toBeNull()
