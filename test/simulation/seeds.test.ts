@@ -33,6 +33,15 @@ it.each([
     128,
     'a member came back on a clock that was behind, was found before it had asked anyone, and left: only those it asked told it of its entry of before',
   ],
+  [
+    797,
+    'a member that crashed over its goodbye, after its bonds had heard it and before its tombstone was sent, was taken for one that left unhindered',
+  ],
+  [1275, 'the same, of a founder: the check asked for what was never said'],
+  [
+    1534,
+    'two members whose clocks were an hour behind refused a tombstone; they lost their rounds of syncing on the very member that had left',
+  ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })
   expect(violation, trace.join('\n')).toBeNull()
