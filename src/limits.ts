@@ -79,6 +79,8 @@ export const DISCOVERY = {
   announceIntervalMs: 45_000,
   announceJitter: 0.5,
   announceFanout: 3,
+  /** A round of anti-entropy asks as many neighbours, one after the other, until one answers. */
+  syncTriesMax: 3,
   exchangeTimeoutMs: 2_000,
   /** Bootstrap addresses are asked again, with this pause, until one answers. */
   bootstrapRetryMs: 1_000,

@@ -174,17 +174,19 @@ export class SimulatedProcess {
     this.#group = null
   }
 
-  /** Leaves the group and the network for good, and ends. */
-  async leave(): Promise<void> {
+  /** Leaves the group and the network for good, and ends; false where it was ended before it had done so. */
+  async leave(): Promise<boolean> {
     this.#gone = true
     await this.#group?.leave()
-    await this.stop()
+    return this.stop()
   }
 
-  /** Ends as a program does that is told to: cleanly, and to come back as the same member. */
-  async stop(): Promise<void> {
+  /** Ends as a program does that is told to: cleanly, and to come back as the same member; false where it was ended before. */
+  async stop(): Promise<boolean> {
     const life = this.#life
     await this.#node?.stop()
-    if (this.#life === life) this.crash()
+    if (!this.#running || this.#life !== life) return false
+    this.crash()
+    return true
   }
 }

@@ -138,14 +138,14 @@ export class SimulatedWorld {
   }
 
   /** In its own time, and whoever is not gone for good comes back. */
-  #ends(process: SimulatedProcess, end: () => Promise<void>, [told, ended]: readonly [string, string]): void {
+  #ends(process: SimulatedProcess, end: () => Promise<boolean>, [told, ended]: readonly [string, string]): void {
     const { note, workload, clock } = this.#deps
-    const { life } = process
     const sinceMs = clock.now()
     const unhindered = this.lost.share === 0
     note(process.name, told)
-    void end().then(() => {
-      if (process.life !== life) return
+    void end().then((byItself) => {
+      // Who crashed over its goodbye has told nobody of it, or not all.
+      if (!byItself) return
       note(process.name, ended)
       if (process.gone && unhindered && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process))
         this.departed.add(process)

@@ -256,7 +256,7 @@ describe('announcements', () => {
   })
 
   test('every 45 s, give or take half, the own entry is made anew and one neighbour synced with', async () => {
-    const { actor, pass, refreshed, syncs } = discovery([])
+    const { actor, pass, refreshed, syncs } = discovery([], () => ({ entries: [] }))
     actor.send({ type: 'discovery.received', records: seven, nowMs: NOW_MS })
     const { announceIntervalMs: mean, announceJitter: jitter } = DISCOVERY
     for (let round = 0; round < 20; round++) {
@@ -269,6 +269,31 @@ describe('announcements', () => {
       expect([refreshed(), syncs.length]).toEqual([round + 1, round + 1])
     }
     expect(new Set(syncs.map((one) => one.peer)).size).toBeGreaterThan(3)
+  })
+
+  test.each([
+    ['failure', 0],
+    ['silence', DISCOVERY.exchangeTimeoutMs],
+  ] as const)(
+    'a round is not lost on a neighbour that has gone: with %s another is asked, and no more when one has answered',
+    async (answer, afterMs) => {
+      const { actor, pass, syncs, underWay, children } = discovery([], () =>
+        syncs.length === 1 ? answer : { entries: [] },
+      )
+      actor.send({ type: 'discovery.received', records: seven, nowMs: NOW_MS })
+      await pass(Math.ceil(actor.getSnapshot().context.announceDelayMs))
+      await pass(afterMs)
+      expect(new Set(syncs.map((one) => one.peer)).size).toBe(2)
+      expect([syncs.length, underWay(), children()]).toEqual([2, 0, 0])
+    },
+  )
+
+  test('nor does a round go on without end where nobody answers', async () => {
+    const { actor, pass, syncs, underWay } = discovery([], () => 'failure')
+    actor.send({ type: 'discovery.received', records: seven, nowMs: NOW_MS })
+    await pass(Math.ceil(actor.getSnapshot().context.announceDelayMs))
+    expect(new Set(syncs.map((one) => one.peer)).size).toBe(DISCOVERY.syncTriesMax)
+    expect([syncs.length, underWay()]).toEqual([DISCOVERY.syncTriesMax, 0])
   })
 
   test('the own entry brings the time: what has expired is forgotten, and whoever listens hears of it', () => {

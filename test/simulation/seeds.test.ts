@@ -36,6 +36,13 @@ it.each([
   [
     1508,
     'a group that had yet to form was asked for a leader as soon as one that elects: two founders had backed off from dialling each other',
+    797,
+    'a member that crashed over its goodbye, after its bonds had heard it and before its tombstone was sent, was taken for one that left unhindered',
+  ],
+  [1275, 'the same, of a founder: the check asked for what was never said'],
+  [
+    1534,
+    'two members whose clocks were an hour behind refused a tombstone; they lost their rounds of syncing on the very member that had left',
   ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })

@@ -13,6 +13,8 @@ export interface ExchangeTarget {
 }
 export interface Exchange extends ExchangeTarget {
   readonly kind: 'bootstrap' | 'sync' | 'announce'
+  /** Who is asked instead, one after the other, until one answers. */
+  readonly otherwise?: readonly CatalogRecord[]
 }
 /** By the id of the child. */
 export type Exchanges = Readonly<Record<string, Exchange>>
@@ -30,6 +32,11 @@ export function without(exchanges: Exchanges, id: string): Exchanges {
 /** An exchange of this kind with the peer of a record. */
 export function exchange(kind: Exchange['kind']): (record: CatalogRecord) => Exchange {
   return ({ entry: { peer, addresses } }) => ({ kind, peer, addresses })
+}
+
+/** A sync with the first of `records`, or with the next where that one does not answer. */
+export function syncInTurn([first, ...otherwise]: readonly CatalogRecord[]): readonly Exchange[] {
+  return first ? [{ ...exchange('sync')(first), otherwise }] : []
 }
 
 /** Up to `count` of `records`, each as likely as any other (Fisher-Yates), and the random state after. */

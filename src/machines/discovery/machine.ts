@@ -7,7 +7,8 @@
  *
  * Spread: a new own entry is pushed to a few random neighbours, and each announcement also syncs with one random neighbour
  * (anti-entropy), so what one hears reaches all in a number of rounds that grows with log(n), at a cost per node that does not
- * grow with n but for the list of versions in a sync.
+ * grow with n but for the list of versions in a sync. A neighbour that does not answer costs no round, as another is asked at once:
+ * whoever has not heard that a peer left is the one that still asks that peer.
  *
  * Invariants: no exchange outlives `exchangeTimeoutMs`, and none waits for another. Records reach this machine verified. It has no
  * clock: events bring the time, at the latest with the own entry that each announcement asks for, and what has expired by then is
@@ -16,11 +17,13 @@
 import { raise } from 'xstate'
 import { DISCOVERY } from '../../limits.ts'
 import { neighbours } from './catalog.ts'
-import { type Exchange, exchange } from './exchanges.ts'
+import { type Exchange, syncInTurn } from './exchanges.ts'
 import { contextOf, type DiscoveryContext, discoverySetup, type SyncOutput } from './vocabulary.ts'
 
 const bootstrap = (address: string): Exchange => ({ kind: 'bootstrap', peer: null, addresses: [address] })
 const syncs = (wanted: readonly Exchange[]) => ({ wanted })
+const syncsInstead = ({ exchanges }: DiscoveryContext, failed: string) =>
+  syncs(syncInTurn(exchanges[failed]?.otherwise ?? []))
 
 const newsOf = ({ context, event }: { context: DiscoveryContext; event: { output: SyncOutput | undefined } }) => ({
   records: event.output?.entries ?? [],
@@ -48,12 +51,14 @@ export const discoveryMachine = discoverySetup.createMachine({
     'xstate.error.actor.*': {
       actions: [
         { type: 'askAgainLater', params: ({ event }) => ({ id: event.actorId }) },
+        { type: 'sync', params: ({ context, event }) => syncsInstead(context, event.actorId) },
         { type: 'end', params: ({ event }) => ({ id: event.actorId, answered: false }) },
       ],
     },
     'discovery.exchangeTimeout': {
       actions: [
         { type: 'askAgainLater', params: ({ event }) => ({ id: event.exchange }) },
+        { type: 'sync', params: ({ context, event }) => syncsInstead(context, event.exchange) },
         { type: 'end', params: ({ event }) => ({ id: event.exchange, answered: false }) },
       ],
     },
@@ -114,7 +119,8 @@ export const discoveryMachine = discoverySetup.createMachine({
           initial: 'waiting',
           states: {
             waiting: {
-              description: 'An interval with jitter; then the own entry is made anew and a neighbour synced with.',
+              description:
+                'An interval with jitter; then the own entry is made anew and a neighbour synced with: if it does not answer, another.',
               entry: 'drawAnnounceDelay',
               after: {
                 announceInterval: {
@@ -123,8 +129,8 @@ export const discoveryMachine = discoverySetup.createMachine({
                   actions: [
                     'refreshOwnEntry',
                     raise({ type: 'discovery.intervalPassed' }),
-                    { type: 'chooseSome', params: { count: 1 } },
-                    { type: 'sync', params: ({ context }) => syncs(context.chosen.map(exchange('sync'))) },
+                    { type: 'chooseSome', params: { count: DISCOVERY.syncTriesMax } },
+                    { type: 'sync', params: ({ context }) => syncs(syncInTurn(context.chosen)) },
                   ],
                 },
               },
