@@ -33,6 +33,10 @@ it.each([
     128,
     'a member came back on a clock that was behind, was found before it had asked anyone, and left: only those it asked told it of its entry of before',
   ],
+  [
+    1241,
+    'a voter was taken for one that spreads a proposal before its disk has it: with the same slow sync it was released from it, accepted another, and formed',
+  ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })
   expect(violation, trace.join('\n')).toBeNull()
