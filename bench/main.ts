@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- <name>`: runs one benchmark and prints its report, as tables or, with `--json`, as one JSON object.
  */
+import { readOptions } from '../tools/usage.ts'
 import { bond } from './bond.ts'
 import { commit } from './commit.ts'
 import { failover } from './failover.ts'
@@ -26,13 +27,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const tell = (line: string) => void process.stderr.write(`${line}\n`)
 
-let options: BenchOptions
-try {
-  options = parseOptions(process.argv.slice(2), tell)
-} catch (error) {
-  tell(`${error instanceof Error ? error.message : error}\n\n${USAGE}`)
-  process.exit(2)
-}
+const options = readOptions(USAGE, () => parseOptions(process.argv.slice(2), tell))
 const benchmark = BENCHMARKS[options.name]
 if (!benchmark) {
   tell(`There is no benchmark ${options.name}.\n\n${USAGE}`)

@@ -12,33 +12,44 @@ import { plantAll } from './plant.ts'
 import { PLANTED_BUGS } from './planted-bugs.ts'
 import type { Outcome } from './simulate-worker.ts'
 import { runSeeds } from './simulation-pool.ts'
+import { readOptions, wholeNumber } from './usage.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const MODULE = new URL('../src/testing/simulation.js', import.meta.url).href
 const live = process.stderr.isTTY
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '200' },
-    seed: { type: 'string', default: '1' },
-    workers: { type: 'string', default: '2' },
-    json: { type: 'boolean', default: false },
-    bugs: { type: 'boolean', default: false },
-    brief: { type: 'boolean', default: false },
-    first: { type: 'boolean', default: false },
-    only: { type: 'string', default: '' },
-  },
+const USAGE = `npm run simulate -- [options]
+
+  --seeds N      how many seeds (200)
+  --seed S       the first of them (1)
+  --brief        faults come and go for half as long
+  --workers N    how many at a time (2)
+  --bugs         in how many of the seeds is each planted bug found?
+  --first        with --bugs: only until a seed finds it
+  --only WORDS   with --bugs: only those with these words in their name
+  --json         nothing on standard error but what failed
+`
+
+const { first, count, workers, values } = readOptions(USAGE, () => {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '200' },
+      seed: { type: 'string', default: '1' },
+      workers: { type: 'string', default: '2' },
+      json: { type: 'boolean', default: false },
+      bugs: { type: 'boolean', default: false },
+      brief: { type: 'boolean', default: false },
+      first: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+    },
+  })
+  return {
+    first: wholeNumber('seed', values.seed, 0, 0xffff_ffff),
+    count: wholeNumber('seeds', values.seeds, 0, 0xffff_ffff),
+    workers: wholeNumber('workers', values.workers, 1, 256),
+    values,
+  }
 })
-
-function wholeNumber(option: 'seeds' | 'seed' | 'workers'): number {
-  const value = Number(values[option])
-  if (!Number.isInteger(value) || value < 0) throw new RangeError(`--${option}: a whole number.`)
-  return value
-}
-
-const first = wholeNumber('seed')
-const count = wholeNumber('seeds')
-const workers = Math.max(1, wholeNumber('workers'))
 const { brief } = values
 const seeds = Array.from({ length: count }, (_, at) => first + at)
 

@@ -37,6 +37,10 @@ it.each([
     1241,
     'a voter was taken for one that spreads a proposal before its disk has it: with the same slow sync it was released from it, accepted another, and formed',
   ],
+  [
+    1508,
+    'a group that had yet to form was asked for a leader as soon as one that elects: two founders had backed off from dialling each other',
+  ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })
   expect(violation, trace.join('\n')).toBeNull()

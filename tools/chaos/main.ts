@@ -13,34 +13,39 @@ import { parseArgs } from 'node:util'
 import { interruption } from '../../src/cli/interruption.ts'
 import { RAFT } from '../../src/limits.ts'
 import { formatHistory } from '../../src/testing/linearizability.ts'
+import { readOptions, wholeNumber } from '../usage.ts'
 import { type ChaosOutcome, runChaos } from './run.ts'
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '20' },
-    nodes: { type: 'string', default: '5' },
-    seed: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    /** Tells on standard error what is done to whom as it happens, and not only where something failed. */
-    trace: { type: 'boolean', default: false },
-    history: { type: 'string', default: fileURLToPath(new URL('../../chaos-history.jsonl', import.meta.url)) },
-    /** Another module for the members' processes: how the tests see a wrong member found. */
-    member: { type: 'string', default: fileURLToPath(new URL('member.js', import.meta.url)) },
-  },
-})
+const USAGE = `npm run chaos -- [options]
 
-function wholeNumber(option: 'seconds' | 'nodes' | 'seed', text: string, min: number, max: number): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(`--${option}: a whole number from ${min} to ${max}.`)
+  --seconds S      how long there are faults (20)
+  --nodes N        how many members (5)
+  --seed X         which faults, and when; what processes make of them differs from run to run (any)
+  --json           the result as one line of JSON
+  --trace          tell what is done to whom as it happens, and not only where something failed
+  --history FILE   where the history goes (build/chaos-history.jsonl)
+`
+
+const { seconds, nodes, seed, values } = readOptions(USAGE, () => {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '20' },
+      nodes: { type: 'string', default: '5' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      json: { type: 'boolean', default: false },
+      trace: { type: 'boolean', default: false },
+      history: { type: 'string', default: fileURLToPath(new URL('../../chaos-history.jsonl', import.meta.url)) },
+      /** Another module for the members' processes: how the tests see a wrong member found. */
+      member: { type: 'string', default: fileURLToPath(new URL('member.js', import.meta.url)) },
+    },
+  })
+  return {
+    seconds: wholeNumber('seconds', values.seconds, 1, 86_400),
+    nodes: wholeNumber('nodes', values.nodes, 2, RAFT.votersMax),
+    seed: wholeNumber('seed', values.seed, 0, 0xffff_ffff),
+    values,
   }
-  return value
-}
-
-const seconds = wholeNumber('seconds', values.seconds, 1, 86_400)
-const nodes = wholeNumber('nodes', values.nodes, 2, RAFT.votersMax)
-const anySeed = String(Date.now() % 1_000_000)
-const seed = wholeNumber('seed', values.seed ?? anySeed, 0, 0xffff_ffff)
+})
 
 /** Of a long history, what stands on standard error; the file has all of it. */
 const SHOWN_OPS_MAX = 200
