@@ -4,7 +4,7 @@
  * disk itself, so that it does not matter how the sender kept count.
  */
 import type { PeerId } from '../identity/keys.ts'
-import type { InstallSnapshotResponse, RaftMessage, Term } from '../machines/raft/messages.ts'
+import type { FormationId, InstallSnapshotResponse, RaftMessage, Term } from '../machines/raft/messages.ts'
 import type { Platter } from './simulated-disk.ts'
 
 /** So many of its chunks; or another came after it with the same sync, and took its place. */
@@ -19,7 +19,7 @@ export function isVoteOnDisk({ hardState }: Platter, self: PeerId, term: Term): 
 }
 
 export function isOnDisk(
-  { hardState, last, receiving }: Platter,
+  { hardState, last, receiving, accepted }: Platter,
   self: PeerId,
   to: PeerId,
   message: RaftMessage,
@@ -27,7 +27,7 @@ export function isOnDisk(
   const term = hardState?.term ?? 0
   const votedFor = hardState?.votedFor ?? null
   const formation = hardState?.formation
-  const refuses = (id: string): boolean => formation?.refused.some((refused) => refused === id) ?? false
+  const refuses = (id: FormationId): boolean => formation?.refused.includes(id) ?? false
   switch (message.type) {
     case 'AppendEntries':
     case 'AppendEntriesRejection':
@@ -48,14 +48,12 @@ export function isOnDisk(
       return message.granted || term >= message.term
     case 'Introduce':
       return message.formation === null || (formation?.status === 'formed' && formation.id === message.formation)
+    // An acceptance may have been released, and another formed, with the sync that brought it.
     case 'FormationProposal':
-      return formation?.id === message.formation || refuses(message.formation)
+      return accepted.has(message.formation)
     case 'FormationAnswer':
-      return (
-        formation?.status === 'formed' ||
-        refuses(message.formation) ||
-        (message.accepted && formation?.id === message.formation)
-      )
+      if (message.accepted) return accepted.has(message.formation)
+      return formation?.status === 'formed' || refuses(message.formation)
     default:
       return true
   }

@@ -16,11 +16,25 @@ import type { Clock } from '../clock.ts'
 import { TesseraError } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
 import type { Persist } from '../machines/raft/effects.ts'
-import type { LogIndex, Snapshot } from '../machines/raft/messages.ts'
+import type { FormationId, LogIndex, Snapshot } from '../machines/raft/messages.ts'
 import type { Chance, Range } from './chance.ts'
 
 /** What a disk holds for sure, for one group. */
-export type Platter = Readonly<Kept>
+export interface Platter extends Readonly<Kept> {
+  /** Every formation that it ever held an acceptance of: those stay told, but a later write, perhaps of the same sync, takes their place. */
+  readonly accepted: ReadonlySet<FormationId>
+}
+
+/** Mutable; its one owner is the disk. */
+interface Held extends Kept {
+  readonly accepted: Set<FormationId>
+}
+
+function keepAll(held: Held, write: Persist): void {
+  keep(held, write)
+  const id = write.hardState?.formation.id
+  if (id) held.accepted.add(id)
+}
 
 /** A vote, a chunk of a snapshot that comes from a leader, or whatever it may be. */
 export type WriteOf = 'vote' | 'chunk' | 'anything'
@@ -48,7 +62,7 @@ export class SimulatedDisk {
   readonly weather: DiskWeather
   readonly #calm: DiskWeather
   readonly #chance: Chance
-  readonly #platters = new Map<GroupId, Kept>()
+  readonly #platters = new Map<GroupId, Held>()
   #stores: SimulatedStore[] = []
   /** Writes that a crash took. */
   lost = 0
@@ -64,17 +78,21 @@ export class SimulatedDisk {
     return {
       durable: true,
       open: (group) => {
-        const store = new SimulatedStore(this.platter(group), clock, this.weather, this.#chance)
+        const store = new SimulatedStore(this.#held(group), clock, this.weather, this.#chance)
         this.#stores.push(store)
         return store
       },
     }
   }
 
-  platter(group: GroupId): Kept {
-    const platter = this.#platters.get(group) ?? nothingKept()
-    this.#platters.set(group, platter)
-    return platter
+  platter(group: GroupId): Platter {
+    return this.#held(group)
+  }
+
+  #held(group: GroupId): Held {
+    const held = this.#platters.get(group) ?? { ...nothingKept(), accepted: new Set() }
+    this.#platters.set(group, held)
+    return held
   }
 
   calm(): void {
@@ -90,7 +108,7 @@ export class SimulatedDisk {
 
 /** A write as the disk sees it. */
 interface Waiting {
-  readonly apply: (platter: Kept) => void
+  readonly apply: (platter: Held) => void
   readonly of: readonly WriteOf[]
   readonly done: Done
 }
@@ -106,7 +124,7 @@ function holdings({ hardState, snapshot }: Persist): WriteOf[] {
 
 class SimulatedStore implements RaftStore {
   readonly persisted: Persisted | null
-  readonly #platter: Kept
+  readonly #platter: Held
   readonly #clock: Clock
   readonly #weather: DiskWeather
   readonly #chance: Chance
@@ -120,7 +138,7 @@ class SimulatedStore implements RaftStore {
   #failure: TesseraError | null = null
   #closed = false
 
-  constructor(platter: Kept, clock: Clock, weather: DiskWeather, chance: Chance) {
+  constructor(platter: Held, clock: Clock, weather: DiskWeather, chance: Chance) {
     this.#platter = platter
     this.#clock = clock
     this.#weather = weather
@@ -130,11 +148,11 @@ class SimulatedStore implements RaftStore {
 
   write(write: Persist, done: Done): void {
     const kept = this.#damaged(write)
-    this.#wait({ apply: (platter) => keep(platter, kept), of: holdings(write), done })
+    this.#wait({ apply: (platter) => keepAll(platter, kept), of: holdings(write), done })
   }
 
   save(snapshot: Snapshot, chunks: readonly Uint8Array[], done: Done): void {
-    const apply = (platter: Kept) => keepOwn(platter, snapshot, chunks)
+    const apply = (platter: Held) => keepOwn(platter, snapshot, chunks)
     const saving = { apply, of: [], done, behind: this.#given }
     if (this.#takesCrash('write', [saving]) || this.#closed) return
     this.#saving.push(saving)

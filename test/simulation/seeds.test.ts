@@ -34,6 +34,10 @@ it.each([
     'a member came back on a clock that was behind, was found before it had asked anyone, and left: only those it asked told it of its entry of before',
   ],
   [
+    1241,
+    'a voter was taken for one that spreads a proposal before its disk has it: with the same slow sync it was released from it, accepted another, and formed',
+  ],
+  [
     1508,
     'a group that had yet to form was asked for a leader as soon as one that elects: two founders had backed off from dialling each other',
     797,
