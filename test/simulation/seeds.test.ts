@@ -40,6 +40,8 @@ it.each([
   [
     1508,
     'a group that had yet to form was asked for a leader as soon as one that elects: two founders had backed off from dialling each other',
+  ],
+  [
     797,
     'a member that crashed over its goodbye, after its bonds had heard it and before its tombstone was sent, was taken for one that left unhindered',
   ],
