@@ -33,9 +33,10 @@ export async function checkRecovered({ world, workload, raft, violate, timing, u
   const must = async (property: string, holds: () => boolean, limitMs: number): Promise<void> => {
     if (!(await until(holds, limitMs))) violate(property, describe(world))
   }
-  // Forming needs a bond of every two founders, and their redials may have backed off.
+  // Forming needs a bond of every two founders, and following one with the leader: redials may have backed off.
   await must('a group once faults stop', () => allFormed(world), BONDED_MS)
-  await must('a leader once faults stop', () => allOnline(world), tenElections(timing))
+  await must('a leader once faults stop', () => mostFollow(world), tenElections(timing))
+  await must('a leader whom all know', () => allOnline(world), BONDED_MS)
   workload.rest()
   await must('all clients answered', () => workload.open.length === 0, RAFT.executeTimeoutMs + 1_000)
   await must('all members equal', () => allEqual(world, raft), EQUAL_MS)
@@ -46,6 +47,11 @@ export async function checkRecovered({ world, workload, raft, violate, timing, u
 /** Everyone who is to form the group has; who joins later is none of its founders. */
 function allFormed({ members }: SimulatedWorld): boolean {
   return members.every(({ isGuest, group }) => isGuest || group?.status.formed)
+}
+
+/** One leader, in the eyes of more than half. */
+function mostFollow({ members }: SimulatedWorld): boolean {
+  return members.some(({ peer }) => members.filter(({ group }) => group?.leader === peer).length * 2 > members.length)
 }
 
 /** One leader, in the eyes of all. */

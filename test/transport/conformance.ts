@@ -313,8 +313,10 @@ export function describeTransport(name: string, make: () => Promise<Harness> | H
         const mebibyte = new Uint8Array(1024 * 1024)
         let queued = 0
         while (a.link.send(mebibyte, 'bulk')) queued++
-        expect(queued).toBe(WIRE.linkQueueBytesMax / mebibyte.length)
+        // Some is in frames already, which count as well, and the operating system may have taken some more.
+        expect(queued).toBeGreaterThanOrEqual(WIRE.linkQueueBytesMax / mebibyte.length - 1)
         expect(a.link.queuedBytes).toBeLessThanOrEqual(WIRE.linkQueueBytesMax)
+        expect(a.link.queuedBytes).toBeGreaterThan(WIRE.linkQueueBytesMax - mebibyte.length)
         c.link.send(text('unharmed'))
         expect(strings(await d.received(1))).toEqual(['unharmed'])
       })
@@ -323,10 +325,11 @@ export function describeTransport(name: string, make: () => Promise<Harness> | H
         const [a, b] = await pair.links(address)
         b.link.trust()
         const mebibyte = new Uint8Array(1024 * 1024)
-        while (a.link.send(mebibyte, 'bulk'));
-        await b.received(16)
+        let queued = 0
+        while (a.link.send(mebibyte, 'bulk')) queued++
+        await b.received(queued)
         a.link.send(text('again'))
-        expect(strings((await b.received(17)).slice(16))).toEqual(['again'])
+        expect(strings((await b.received(queued + 1)).slice(queued))).toEqual(['again'])
       })
     })
 
