@@ -50,3 +50,6 @@ for await (const line of createInterface({ input: process.stdin })) {
       : group.query(null).then(({ answer }) => JSON.stringify(answer))
   console.log(await asked.catch(() => 'no'))
 }
+
+// Whoever was to ask it is gone.
+await node.stop()
