@@ -2,9 +2,9 @@
  * A member's own client: carries its commands to the leader and settles each promise with the result of its own command.
  *
  * Every command belongs to the member's session (Thesis §6.3) and has a sequence number, so offering it again, to the same leader or
- * the next, applies it once. Commands of one turn of the event loop leave as one proposal. They are offered again when another
- * leader is known, when nothing at all was answered for `RAFT.resendMs`, and when what was offered later has been answered. A command waits until its deadline, then it is given up
- * with `DeadlineExceeded`: whether it will be applied is not known.
+ * the next, applies it once. Commands of one turn of the event loop leave together (`proposals.ts`). They are offered again when another
+ * leader is known, when nothing at all was answered for `RAFT.resendMs`, and when what was offered later has been answered. A command waits
+ * until its deadline, then it is given up with `DeadlineExceeded`: whether it will be applied is not known.
  *
  * Lifecycle of a command: waiting (has a sequence) -> offered, maybe often -> settled. Its entry names it by (session, sequence); an index
  * alone never settles anything, for another command may have taken it.
@@ -14,8 +14,8 @@ import { type ErrorCode, TesseraError } from '../errors.ts'
 import { RAFT } from '../limits.ts'
 import { BySequence } from '../machines/raft/by-sequence.ts'
 import type { Commands, Proposal } from '../machines/raft/messages.ts'
-import type { Place } from '../transport/cbor-writer.ts'
-import { gather } from '../transport/packed.ts'
+import { type Place, sizeOf } from '../transport/cbor-writer.ts'
+import { together } from './proposals.ts'
 
 /** What came of a command, alike on every member, and the index where. */
 export type Outcome =
@@ -280,10 +280,14 @@ export class Client {
   }
 
   #offerGathered(): void {
+    this.#offer(this.#takeGathered())
+  }
+
+  #takeGathered(): readonly Waiting[] {
     const gathered = this.#unoffered
     this.#unoffered = []
     this.#unofferedBytes = 0
-    this.#offer(gathered)
+    return gathered
   }
 
   #openSession(): void {
@@ -300,8 +304,7 @@ export class Client {
       else this.#deps.propose([{ kind: 'session', nonce: this.#nonce }])
       return
     }
-    this.#unoffered = []
-    this.#unofferedBytes = 0
+    this.#takeGathered()
     this.#offer(this.#all)
   }
 
@@ -367,35 +370,6 @@ export class Client {
   #isOvertaken({ offers, offeredMs }: Waiting, nowMs: number): boolean {
     return offers > 0 && offeredMs < this.#answeredOfferMs && nowMs - offeredMs >= RAFT.resendMs
   }
-}
-
-/** As few proposals as there can be: commands that follow each other are one, as far as one entry may hold them. */
-function together(offered: readonly Waiting[], session: number, acknowledged: number): Commands[] {
-  const proposals: Commands[] = []
-  for (let start = 0; start < offered.length; ) {
-    const run = offered.slice(start, runEnd(offered, start))
-    const packed = gather(run.map(({ place }) => place))
-    const { sequence } = run[0]!
-    proposals.push({ kind: 'commands', session, sequence, acknowledged, count: run.length, packed })
-    start += run.length
-  }
-  return proposals
-}
-
-function runEnd(offered: readonly Waiting[], start: number): number {
-  const { sequence } = offered[start]!
-  let bytes = 0
-  let end = start
-  for (; end < offered.length && end - start < RAFT.entryCommandsMax; end++) {
-    const next = offered[end]!
-    bytes += sizeOf(next.place)
-    if (end > start && (bytes > RAFT.entryBytesMax || next.sequence !== sequence + end - start)) break
-  }
-  return end
-}
-
-function sizeOf({ start, end }: Place): number {
-  return end - start
 }
 
 function aborted(command: unknown, signal: AbortSignal): TesseraError {

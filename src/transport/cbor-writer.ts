@@ -27,6 +27,10 @@ export interface Place {
   readonly end: number
 }
 
+export function sizeOf({ start, end }: Place): number {
+  return end - start
+}
+
 /** Up to here bytes are moved one by one faster than a copy is called for. */
 const SHORT = 32
 
@@ -214,7 +218,7 @@ export class Writer {
 }
 
 /** Bytes of the head with this argument. */
-export function headSize(argument: number): number {
+function headSize(argument: number): number {
   if (argument < 24) return 1
   if (argument < 0x100) return 2
   if (argument < 0x1_0000) return 3
