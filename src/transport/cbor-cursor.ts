@@ -43,15 +43,6 @@ export class Cursor {
     return this.head(ARRAY)
   }
 
-  /** A view of a byte string of at most `bytesMax`; null where there is none. */
-  view(bytesMax: number): Uint8Array | null {
-    const length = this.head(BYTES)
-    const start = this.at
-    if (length === OTHER || length > bytesMax || length > this.end - start) return null
-    this.at = start + length
-    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + start, length)
-  }
-
   /** Moves past a byte string of at most `bytesMax`, and tells its length. */
   skipBytes(bytesMax: number): number {
     const length = this.head(BYTES)

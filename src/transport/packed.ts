@@ -39,15 +39,3 @@ export function pack(commands: readonly Uint8Array[]): Uint8Array {
   for (const command of commands) writer.bytes(command)
   return writer.take()
 }
-
-/** What was packed, as views. */
-export function unpack(packed: Uint8Array): Uint8Array[] {
-  const cursor = new Cursor(packed)
-  const commands: Uint8Array[] = []
-  while (!cursor.done) {
-    const command = cursor.view(RAFT.commandBytesMax)
-    if (command === null) break
-    commands.push(command)
-  }
-  return commands
-}

@@ -22,7 +22,8 @@ import type {
   SnapshotPoint,
 } from '../../src/machines/raft/messages.ts'
 import { nextUint32, type RandomState, randomFrom } from '../../src/machines/random.ts'
-import { pack, unpack } from '../../src/transport/packed.ts'
+import { pack } from '../../src/transport/packed.ts'
+import { unpack } from '../transport/unpack.ts'
 
 export type Name = string
 export type Role = 'unformed' | 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'failed'

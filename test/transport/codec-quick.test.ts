@@ -10,8 +10,9 @@ import type { Place } from '../../src/transport/cbor-writer.ts'
 import { encodeCommand, encodeRaftBatch, encodeValue } from '../../src/transport/codec.ts'
 import { readCommands } from '../../src/transport/codec-commands.ts'
 import { raftMessages } from '../../src/transport/codec-raft.ts'
-import { gather, pack, unpack } from '../../src/transport/packed.ts'
+import { gather, pack } from '../../src/transport/packed.ts'
 import { anyBond, anyEntry } from './codec-samples.ts'
+import { unpack } from './unpack.ts'
 
 /** What the general way makes of a batch; undefined where it refuses. */
 function general(bytes: Uint8Array): unknown {
