@@ -27,12 +27,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 const tell = (line: string) => void process.stderr.write(`${line}\n`)
 
-const options = readOptions(USAGE, () => parseOptions(process.argv.slice(2), tell))
-const benchmark = BENCHMARKS[options.name]
-if (!benchmark) {
-  tell(`There is no benchmark ${options.name}.\n\n${USAGE}`)
-  process.exit(2)
-}
+const { options, benchmark } = readOptions(USAGE, () => {
+  const options = parseOptions(process.argv.slice(2), tell)
+  const benchmark = BENCHMARKS[options.name]
+  if (!benchmark) throw new RangeError(`There is no benchmark ${options.name}.`)
+  return { options, benchmark }
+})
 const report = reportOf(options.name, await benchmark(options))
 if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`)
 else printReport(report)

@@ -3,7 +3,8 @@
  * the same seed gives the same run to the byte. What runs is the real thing; only what it stands on is simulated.
  *
  * Lifecycle of a run: the machines start -> faults come and go while clients ask -> everything heals -> within ten election timeouts all
- * is well again -> once more, or twice -> one leaves -> what happened is judged. Checkers look after every callback of the clock; the first violation ends the run.
+ * is well again -> once more, or twice -> one leaves -> what happened is judged. Checkers look after every callback of the clock; the first
+ * violation ends the run.
  */
 import { Chance } from './chance.ts'
 import { AppliedChecker } from './check-applied.ts'
