@@ -138,6 +138,14 @@ export function held(store: RaftStore, of: Snapshot): (string | null)[] {
 export const whole = (of: Snapshot): string[] => chunksOf(of).map((chunk) => hash('sha256', chunk))
 export const NONE = [null, null, null]
 
+/** The files of the journal of Alice's store under `root`, by the number of their first record. */
+export function journalsIn(root: string): string[] {
+  const folder = join(root, GROUP, ALICE)
+  const names = readdirSync(folder).filter((name) => /^journal\.\d+$/.test(name))
+  const first = (name: string) => Number(name.slice('journal.'.length))
+  return names.sort((a, b) => first(a) - first(b)).map((name) => join(folder, name))
+}
+
 /** Folders that are gone after the test that asked for them. */
 export class Folders {
   readonly #made: string[] = []
