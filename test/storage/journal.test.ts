@@ -244,6 +244,19 @@ describe('a journal that is full', () => {
     await again.close()
   })
 
+  it('is carried over before it is full, where its records are many and small', async () => {
+    const root = folders.make()
+    const store = opened(root)
+    for (let i = 1; i <= STORE.checkpointEditsMax + 1; i++) {
+      expect(await written(store, persist(i, i, [command(1, i)]))).toBeNull()
+    }
+    expect(journalsIn(root).at(-1)).toMatch(new RegExp(`journal.${STORE.checkpointEditsMax + 1}$`))
+    await store.close()
+    const again = opened(root)
+    expect(again.persisted?.entries).toHaveLength(STORE.checkpointEditsMax + 1)
+    await again.close()
+  })
+
   it('lets a write that no file has room for straight through, in its place', async () => {
     const root = folders.make()
     const store = opened(root)

@@ -114,8 +114,15 @@ export function log(entries: readonly Entry[], state: HardState = FORGOTTEN): Pe
 /** The same in short, because a runner compares large byte arrays slowly: each entry by its hash. */
 export function digested(persisted: Persisted | null) {
   if (persisted === null) return null
-  const entries = persisted.entries.map((entry) => hash('sha256', encodeEntry(entry)))
-  return { hardState: persisted.hardState, entries }
+  return { hardState: persisted.hardState, entries: persisted.entries.map(digestOf) }
+}
+
+const digests = new WeakMap<Entry, string>()
+
+function digestOf(entry: Entry): string {
+  const known = digests.get(entry) ?? hash('sha256', encodeEntry(entry))
+  digests.set(entry, known)
+  return known
 }
 
 /** Resolves with what `done` was given. */

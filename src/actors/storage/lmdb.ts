@@ -26,6 +26,7 @@ import { dirname, join, resolve } from 'node:path'
 import { TesseraError } from '../../errors.ts'
 import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
+import { STORE } from '../../limits.ts'
 import type { Persist } from '../../machines/raft/effects.ts'
 import type { LogIndex, Snapshot } from '../../machines/raft/messages.ts'
 import { type Change, Changes } from './lmdb-changes.ts'
@@ -267,7 +268,7 @@ class LmdbStore implements RaftStore {
 
   /** One record of the journal, one sync. What no file of the journal has room for goes straight to LMDB. */
   async #keep(edits: readonly Edit[]): Promise<void> {
-    let record = this.#journal.encoded(edits)
+    let record = this.#fresh.size < STORE.checkpointEditsMax ? this.#journal.encoded(edits) : null
     if (record === null) {
       await this.#turnOver()
       record = this.#journal.encoded(edits)
