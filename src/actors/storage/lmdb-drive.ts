@@ -6,7 +6,6 @@
  *   `F_FULLFSYNC` goes further (fsync(2) of macOS), and that is what Node's `fsync` does.
  */
 import { closeSync, fsync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -84,10 +83,10 @@ export function syncFolder(path: string): void {
 /** The same for a folder of our own, without waiting for it here. */
 export async function syncFolderSoon(path: string): Promise<void> {
   if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
+  const folder = openSync(path, 'r')
   try {
-    await folder.sync()
+    await flush(folder)
   } finally {
-    await folder.close()
+    closeSync(folder)
   }
 }

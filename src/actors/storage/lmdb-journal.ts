@@ -12,8 +12,7 @@
  *
  * Lifecycle of a file: made, or blanked and renamed -> appended to -> full -> carried over to LMDB by a checkpoint -> blanked.
  */
-import { closeSync, constants, fsyncSync, openSync, readdirSync, readFileSync, rmSync, write } from 'node:fs'
-import { rename } from 'node:fs/promises'
+import { closeSync, constants, fsyncSync, openSync, readdirSync, readFileSync, rename, rmSync, write } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { flush, syncFolder, syncFolderSoon, writeFileDurably } from './lmdb-drive.ts'
@@ -76,6 +75,7 @@ interface File {
 }
 
 const writeAt = promisify(write)
+const renameTo = promisify(rename)
 
 /** Mutable; its one owner is the store, which waits for each call before the next. */
 export class Journal {
@@ -124,7 +124,7 @@ export class Journal {
     const spare = this.#spare ?? (await this.#newSpare())
     this.#spare = null
     const path = join(this.#folder, nameOf(this.#next))
-    await rename(spare.path, path)
+    await renameTo(spare.path, path)
     await syncFolderSoon(this.#folder)
     const full = this.#file
     const used = this.#used

@@ -30,7 +30,7 @@ import type { PeerId } from '../../identity/keys.ts'
 import type { Persist } from '../../machines/raft/effects.ts'
 import type { LogIndex, Snapshot } from '../../machines/raft/messages.ts'
 import { type Change, Changes } from './lmdb-changes.ts'
-import { Drive, flushDriveSync, syncFolders, writeFileDurably } from './lmdb-drive.ts'
+import { Drive, flushDriveSync, syncFolder, syncFolders, writeFileDurably } from './lmdb-drive.ts'
 import { Edits } from './lmdb-edits.ts'
 import { damage, type Environment, openEnvironment, refusal } from './lmdb-environment.ts'
 import {
@@ -140,7 +140,7 @@ function openHeld(folder: string, lease: Lease, group: GroupId, self: PeerId): R
   }
 }
 
-/** An empty log, renamed into place once it is whole; one that is there already was made so and then interrupted. */
+/** An empty log, renamed into place once all of it is on the medium; one that is there already was made so and then interrupted. */
 function makeLog(folder: string, header: string): void {
   const log = join(folder, 'log')
   if (existsSync(join(log, 'data.mdb'))) return
@@ -151,8 +151,8 @@ function makeLog(folder: string, header: string): void {
   environment.putSync(HEADER_KEY, sealed(HEADER_KEY, Buffer.from(header)))
   // Nothing is under way in it, so it is closed when this returns.
   void environment.close()
+  syncFolder(beside)
   renameSync(beside, log)
-  syncFolders(log, folder)
 }
 
 function readIfThere(path: string): string | null {
