@@ -15,6 +15,7 @@ const SLOW = [
   'test/transport/memory.test.ts',
   'test/transport/websocket.test.ts',
   'test/storage/damage.test.ts',
+  'test/storage/power-cut.test.ts',
   'test/api/inspector.test.ts',
   'test/simulation/**/*.test.ts',
 ]

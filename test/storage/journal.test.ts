@@ -2,9 +2,20 @@
  * The write-ahead journal: after a crash it ends after what was acknowledged, or after the one record that was under way; what was
  * acknowledged and has changed is refused.
  */
-import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
 import * as fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { CHECKPOINT_EDITS_MAX, lmdb } from '../../src/actors/storage/lmdb.ts'
 import {
   type Edit,
@@ -167,18 +178,38 @@ async function contentOf(root: string) {
   return digested(persisted)
 }
 
-/** A store with `count` writes in its journal, each of some sectors. */
-async function journaled(count: number) {
-  const root = folders.make()
+/** Gives a store that holds `before` of them `count` more writes, each of some sectors. Returns what it was after each of all. */
+async function journaled(count: number, root = folders.make(), before = 0) {
+  const writes = Array.from({ length: before + count }, (_, i) => persist(i + 1, i + 1, [command(1, i, 3_000)]))
   const store = opened(root)
-  const writes = Array.from({ length: count }, (_, i) => persist(i + 1, i + 1, [command(1, i, 3_000)]))
-  for (const write of writes) expect(await written(store, write)).toBeNull()
+  for (const write of writes.slice(before)) expect(await written(store, write)).toBeNull()
   await store.close()
   const states = [
     null,
     ...writes.map((_, i) => writes.slice(0, i + 1).reduce<ReturnType<typeof after> | null>(after, null)),
   ]
   return { root, states: states.map(digested) }
+}
+
+/** A store whose journal has two files of three records each, and LMDB nothing of them. */
+async function journaledTwice() {
+  const { root } = await journaled(3)
+  const carriedOver = folders.make()
+  cpSync(root, carriedOver, { recursive: true })
+  const { states } = await journaled(3, carriedOver, 3)
+  const [first, second] = [...journalsIn(root), journalsIn(carriedOver)[0]!.replace(carriedOver, root)] as [
+    string,
+    string,
+  ]
+  cpSync(journalsIn(carriedOver)[0]!, second)
+  return { root, first, second, states, carriedOver }
+}
+
+/** Sector `sector` of the record at `place` in the file is as it was before it was written. */
+function tear(journal: string, place: number, sector: number): void {
+  const file = readFileSync(journal)
+  const at = place * RECORD_BYTES + sector * SECTOR_BYTES
+  writeFileSync(journal, file.fill(0, at, at + SECTOR_BYTES))
 }
 
 /** Of each record that `journaled` writes. */
@@ -190,9 +221,7 @@ describe('a store after a power cut', () => {
     async (sector) => {
       const { root, states } = await journaled(3)
       const [journal] = journalsIn(root) as [string]
-      const file = readFileSync(journal)
-      file.fill(0, 2 * RECORD_BYTES + sector * SECTOR_BYTES, 2 * RECORD_BYTES + (sector + 1) * SECTOR_BYTES)
-      writeFileSync(journal, file)
+      tear(journal, 2, sector)
       expect(await contentOf(root)).toEqual(states[2])
     },
   )
@@ -200,10 +229,51 @@ describe('a store after a power cut', () => {
   it('holds what was acknowledged, where its first record was not written whole', async () => {
     const { root } = await journaled(1)
     const [journal] = journalsIn(root) as [string]
-    const file = readFileSync(journal)
-    file.fill(0, 0, SECTOR_BYTES)
-    writeFileSync(journal, file)
+    tear(journal, 0, 0)
     expect(await contentOf(root)).toBeNull()
+  })
+
+  it.each([
+    [0, 0],
+    [0, 4],
+    [2, 1],
+  ])('holds what was acknowledged, where record %i of the second file was torn', async (place, sector) => {
+    const { root, second, states } = await journaledTwice()
+    writeFileSync(second, readFileSync(second).fill(0, (place + 1) * RECORD_BYTES))
+    tear(second, place, sector)
+    expect(await contentOf(root)).toEqual(states[3 + place])
+  })
+
+  it('holds what was acknowledged, where a record was torn and the file after it is blank', async () => {
+    const { root, states } = await journaled(3)
+    const [journal] = journalsIn(root) as [string]
+    tear(journal, 2, 1)
+    writeFileSync(journal.replace(/1$/, '3'), Buffer.alloc(JOURNAL_BYTES))
+    expect(await contentOf(root)).toEqual(states[2])
+  })
+
+  it('is refused where a record is torn that another file has too, or goes on from', async () => {
+    const { root, first } = await journaledTwice()
+    tear(first, 2, 1)
+    expect(() => opened(root)).toThrow(/record 3 of its journal is missing/)
+    const other = await journaled(2)
+    await journaled(1, other.root, 2)
+    cpSync(journalsIn(other.root)[0]!, first.replace(/1$/, '3'))
+    expect(() => opened(root)).toThrow(/record 3 of its journal is missing/)
+  })
+
+  it('holds all, where it was cut while a file was blanked that LMDB has', async () => {
+    const { root, first, states, carriedOver } = await journaledTwice()
+    writeFileSync(first.replace(root, carriedOver), readFileSync(first).fill(0, 0, RECORD_BYTES))
+    expect(await contentOf(carriedOver)).toEqual(states[6])
+  })
+
+  it('never writes over what was torn', async () => {
+    const { root } = await journaled(1)
+    const [journal] = journalsIn(root) as [string]
+    tear(journal, 0, 1)
+    await opened(root).close()
+    expect(readFileSync(journal).equals(Buffer.alloc(JOURNAL_BYTES))).toBe(true)
   })
 
   it('opens as before, whenever it was cut while it was opened', async () => {
@@ -323,5 +393,40 @@ describe('a journal that is full', () => {
     const again = opened(root)
     expect(held(again, snapshot(39))).toEqual(whole(snapshot(39)))
     await again.close()
+  })
+})
+
+describe.runIf(process.platform === 'linux')('the files of a store', () => {
+  const openIn = (root: string) =>
+    readdirSync('/proc/self/fd').flatMap((descriptor) => {
+      const path = `/proc/self/fd/${descriptor}`
+      return existsSync(path) && readlinkSync(path).startsWith(root) ? [readlinkSync(path)] : []
+    })
+  const large = (number: number) => persist(number, number, [command(1, number, JOURNAL_BYTES / 4)])
+
+  it('are closed when it is', async () => {
+    const root = folders.make()
+    const store = opened(root)
+    for (let i = 1; i < 9; i++) expect(await written(store, large(i))).toBeNull()
+    expect(openIn(root)).not.toEqual([])
+    await store.close()
+    expect(openIn(root)).toEqual([])
+  })
+
+  it('are closed when it is after a failure', async () => {
+    const root = folders.make()
+    const store = opened(root)
+    mkdirSync(join(root, GROUP, ALICE, 'journal.new'))
+    for (let i = 1; i < 4; i++) expect(await written(store, large(i))).toBeNull()
+    expect(await written(store, large(4))).toEqual(refused)
+    await store.close()
+    expect(openIn(root)).toEqual([])
+  })
+
+  it('are closed when it is refused', async () => {
+    const { root } = await journaled(3)
+    truncateSync(journalsIn(root)[0]!, RECORD_BYTES)
+    expect(() => opened(root)).toThrow(refused)
+    await vi.waitFor(() => expect(openIn(root)).toEqual([]))
   })
 })

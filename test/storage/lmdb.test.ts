@@ -1,26 +1,17 @@
-import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import {
-  chunkOf,
-  type Kept,
-  keep,
-  keepOwn,
-  nothingKept,
-  persistedOf,
-  termAt as termIn,
-} from '../../src/actors/storage/kept.ts'
+import { keep, keepOwn, nothingKept, termAt as termIn } from '../../src/actors/storage/kept.ts'
 import { lmdb } from '../../src/actors/storage/lmdb.ts'
 import { openEnvironment } from '../../src/actors/storage/lmdb-environment.ts'
 import { encodeHardState, HARD_STATE_KEY, headerOf, OWN_KEY, sealed } from '../../src/actors/storage/lmdb-format.ts'
 import { readJournal } from '../../src/actors/storage/lmdb-journal.ts'
 import { checkPages } from '../../src/actors/storage/lmdb-pages.ts'
-import type { Persisted, RaftStore } from '../../src/actors/storage/storage.ts'
+import type { Persisted } from '../../src/actors/storage/storage.ts'
 import type { Persist } from '../../src/machines/raft/effects.ts'
-import type { EntryId, Snapshot, Term } from '../../src/machines/raft/messages.ts'
+import type { EntryId } from '../../src/machines/raft/messages.ts'
 import { describeStorage } from './conformance.ts'
 import {
   ALICE,
@@ -31,8 +22,11 @@ import {
   Folders,
   GROUP,
   hardState,
+  inShort,
+  inShortOf,
   persist,
-  snapshot,
+  small,
+  smallChunksOf,
   written,
 } from './samples.ts'
 
@@ -228,34 +222,6 @@ describe('lmdb with snapshots', () => {
     )
   })
 })
-
-/** Members take the same at the same place. */
-function small(index: number, term: number): Snapshot {
-  return { ...snapshot(index), term: term as Term }
-}
-
-function smallChunksOf({ checksum }: Snapshot): Uint8Array[] {
-  return [0, 1, 2].map((at) => Buffer.from(`${checksum} ${at}`))
-}
-
-function inShort(store: RaftStore) {
-  const { persisted } = store
-  const { snapshot: own = null, receiving = null } = persisted ?? {}
-  const chunksAt = (of: Snapshot | undefined, count: number) =>
-    of && Array.from({ length: count }, (_, at) => hash('sha256', store.chunk(of.index, at) ?? ''))
-  return {
-    ...digested(persisted),
-    base: persisted?.base,
-    own: own && { ...own, held: chunksAt(own, own.chunks) },
-    receiving: receiving && { ...receiving, held: chunksAt(receiving.snapshot, receiving.next) },
-  }
-}
-
-function inShortOf(kept: Kept) {
-  const persisted = persistedOf(kept)
-  const chunk: RaftStore['chunk'] = (index, at) => chunkOf(kept, index, at)
-  return inShort({ persisted, chunk } as RaftStore)
-}
 
 /** A store without a term and without entries is a fresh one. */
 function meaning(oracle: Persisted | null): Persisted | null {

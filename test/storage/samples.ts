@@ -4,6 +4,7 @@ import { hash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { chunkOf, type Kept, persistedOf } from '../../src/actors/storage/kept.ts'
 import { BEGINNING, FORGOTTEN, type Persisted, type RaftStore } from '../../src/actors/storage/storage.ts'
 import { digest } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
@@ -145,6 +146,32 @@ export function held(store: RaftStore, of: Snapshot): (string | null)[] {
 export const whole = (of: Snapshot): string[] => chunksOf(of).map((chunk) => hash('sha256', chunk))
 export const NONE = [null, null, null]
 
+/** One whose chunks are small: in one sector, in several, and in more than a small file holds. Members take the same at the same place. */
+export function small(index: number, term: number, salt = 0): Snapshot {
+  return { ...snapshot(index, salt), term: term as Term }
+}
+
+export function smallChunksOf({ checksum }: Snapshot): Uint8Array[] {
+  return [70, 1_500, 9_000].map((bytes, at) => Buffer.alloc(bytes, `${checksum} ${at}`))
+}
+
+/** All that a store says it holds: what is long, by its hash. */
+export function inShort(store: Pick<RaftStore, 'persisted' | 'chunk'>) {
+  const { persisted } = store
+  const { snapshot: own = null, receiving = null } = persisted ?? {}
+  const chunksAt = (of: Snapshot, count: number) =>
+    Array.from({ length: count }, (_, at) => hash('sha256', store.chunk(of.index, at) ?? ''))
+  return {
+    ...digested(persisted),
+    base: persisted?.base,
+    own: own && { ...own, held: chunksAt(own, own.chunks) },
+    receiving: receiving && { ...receiving, held: chunksAt(receiving.snapshot, receiving.next) },
+  }
+}
+
+export const inShortOf = (kept: Kept) =>
+  inShort({ persisted: persistedOf(kept), chunk: (index, at) => chunkOf(kept, index, at) })
+
 /** The files of the journal of Alice's store under `root`, by the number of their first record. */
 export function journalsIn(root: string): string[] {
   const folder = join(root, GROUP, ALICE)
@@ -155,10 +182,15 @@ export function journalsIn(root: string): string[] {
 
 /** Folders that are gone after the test that asked for them. */
 export class Folders {
+  readonly #within: string
   readonly #made: string[] = []
 
+  constructor(within = tmpdir()) {
+    this.#within = within
+  }
+
   make(): string {
-    const folder = mkdtempSync(join(tmpdir(), 'tessera-storage-'))
+    const folder = mkdtempSync(join(this.#within, 'tessera-storage-'))
     this.#made.push(folder)
     return folder
   }
