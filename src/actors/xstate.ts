@@ -13,6 +13,7 @@ import type {
   ActorRefLike,
   AnyActorLogic,
   AnyActorScope,
+  AnyEventObject,
   AnyMachineSnapshot,
   AnyStateMachine,
   ContextFrom,
@@ -167,6 +168,19 @@ export function withShortcut<Logic extends AnyStateMachine>(
     const context = step(snapshot as SnapshotFrom<Logic>, event, scope.self as ActorRefFrom<Logic>)
     if (context === null) return logic.transition(snapshot, event, scope)
     return context === snapshot.context ? snapshot : { ...snapshot, context }
+  }
+  return Object.create(logic, { transition: { value: transition } }) as Logic
+}
+
+/** `logic`, with a word to `stopped` when an actor of it is stopped from outside: a chart is not told, and none of its actions are taken. */
+export function whenStopped<Logic extends AnyStateMachine>(
+  logic: Logic,
+  stopped: (actor: ActorRefFrom<Logic>) => void,
+): Logic {
+  const transition = (snapshot: AnyMachineSnapshot, event: AnyEventObject, scope: AnyActorScope) => {
+    const next = logic.transition(snapshot, event, scope)
+    if (event.type === 'xstate.stop') stopped(scope.self as ActorRefFrom<Logic>)
+    return next
   }
   return Object.create(logic, { transition: { value: transition } }) as Logic
 }
