@@ -185,36 +185,40 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
   #submitOne(
     command: CommandOf<M>,
     until: Call['until'],
-    options: ExecuteOptions = {},
+    options: ExecuteOptions = NO_OPTIONS,
   ): Promise<Executed<ResultOf<M>>> {
-    return new Promise((resolve, reject) => {
+    const call = new One<ResultOf<M>>(command, until)
+    try {
       this.#assertJoined()
-      this.#core.client.submitOne(new One(command, until, resolve, reject), encodeCommand(command), options)
-    })
+      this.#core.client.submitOne(call, encodeCommand(command), options)
+    } catch (error) {
+      call.reject(error)
+    }
+    return call.promise
   }
 }
 
-/** A call of one command: nearly every call is one. Thousands wait at a time, so there is one object for each and no closure. */
+const NO_OPTIONS: ExecuteOptions = {}
+
+/** A call of one command, which nearly every call is, and its promise. Thousands wait at a time, so each is as few objects as can be. */
 class One<Result> implements Call {
   readonly command: unknown
   readonly until: Call['until']
-  readonly #resolve: (executed: Executed<Result>) => void
-  readonly #reject: (error: TesseraError) => void
+  readonly promise: Promise<Executed<Result>>
+  #resolve!: (executed: Executed<Result>) => void
+  reject!: (error: unknown) => void
 
-  constructor(
-    command: unknown,
-    until: Call['until'],
-    resolve: (executed: Executed<Result>) => void,
-    reject: (error: TesseraError) => void,
-  ) {
+  constructor(command: unknown, until: Call['until']) {
     this.command = command
     this.until = until
-    this.#resolve = resolve
-    this.#reject = reject
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.reject = reject
+    })
   }
 
   settle(error: TesseraError | null, index: number, result: unknown): void {
-    if (error) this.#reject(error)
+    if (error) this.reject(error)
     else this.#resolve({ index, result: result as Result })
   }
 }
