@@ -47,7 +47,8 @@ export class Offer {
 
   /** For one command more of so many bytes. */
   hasRoom(bytes: number): boolean {
-    return this.#open === 0 || (this.#bytes + bytes <= RAFT.entryBytesMax && this.#calls.length < RAFT.entryCommandsMax)
+    const { length } = this.#calls
+    return length === 0 || (this.#bytes + bytes <= RAFT.entryBytesMax && length < RAFT.entryCommandsMax)
   }
 
   add(call: Call, place: Place, deadlineMs: number): void {
@@ -68,7 +69,7 @@ export class Offer {
     return this.sequence + this.#calls.findIndex((call) => call !== null)
   }
 
-  /** The sequences of those commands that somebody waits for until then. */
+  /** The sequences of commands that somebody waits for until such a time. */
   waitingUntil(isMeant: (deadlineMs: number) => boolean): number[] {
     const meant: number[] = []
     for (let i = 0; i < this.#calls.length; i++) {
