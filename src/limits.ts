@@ -161,14 +161,6 @@ export const RAFT = {
   deadAfterMs: 60_000,
 } as const
 
-/** Durable storage. */
-export const STORE = {
-  /** One file of the write-ahead journal, two of which a store has: how much LMDB is told of at once, and a restart carries over. */
-  journalBytes: 4 * 1024 * 1024,
-  /** And how many records of LMDB: each is some microseconds' work, all in one turn. */
-  checkpointEditsMax: 2_048,
-} as const
-
 /** The command line: how long the supervisor of `tessera demo` waits, and for what. */
 export const CLI = {
   /** Processes of one demo: more tell nothing new and crowd a laptop. */

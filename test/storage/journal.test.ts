@@ -5,9 +5,14 @@
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { lmdb } from '../../src/actors/storage/lmdb.ts'
-import { type Edit, encodeRecord, readJournalFile, SECTOR_BYTES } from '../../src/actors/storage/lmdb-journal-format.ts'
-import { STORE } from '../../src/limits.ts'
+import { CHECKPOINT_EDITS_MAX, lmdb } from '../../src/actors/storage/lmdb.ts'
+import {
+  type Edit,
+  encodeRecord,
+  JOURNAL_BYTES,
+  readJournalFile,
+  SECTOR_BYTES,
+} from '../../src/actors/storage/lmdb-journal-format.ts'
 import {
   ALICE,
   after,
@@ -39,6 +44,8 @@ const value = fc.oneof(
 const edit: fc.Arbitrary<Edit> = fc.record({ key: bytes(30), value: fc.option(value) })
 const record = fc.array(edit, { minLength: 1, maxLength: 4 })
 const FIRST = 7
+/** The checksum of the header line of the store it belongs to. */
+const STORE = 0x1234_5678
 
 /** A file with room behind its records, and where each of them begins. */
 function fileOf(records: readonly (readonly Edit[])[]): { readonly file: Buffer; readonly starts: readonly number[] } {
@@ -46,7 +53,7 @@ function fileOf(records: readonly (readonly Edit[])[]): { readonly file: Buffer;
   const parts: Buffer[] = []
   let at = 0
   for (const [place, edits] of records.entries()) {
-    const part = encodeRecord(FIRST + place, edits)
+    const part = encodeRecord(STORE, FIRST + place, edits)
     starts.push(at)
     parts.push(part)
     at += part.length
@@ -54,7 +61,7 @@ function fileOf(records: readonly (readonly Edit[])[]): { readonly file: Buffer;
   return { file: Buffer.concat([...parts, Buffer.alloc(8 * SECTOR_BYTES)]), starts }
 }
 
-const read = (file: Buffer) => readJournalFile(file, FIRST)
+const read = (file: Buffer) => readJournalFile(file, STORE, FIRST)
 const refused = expect.objectContaining({ code: 'StorageFailed' })
 
 describe('a file of the journal', () => {
@@ -73,7 +80,7 @@ describe('a file of the journal', () => {
       fc.property(records, fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }), (all, written) => {
         const { file, starts } = fileOf(all)
         const start = starts.at(-1)!
-        const sectors = encodeRecord(FIRST, all.at(-1)!).length / SECTOR_BYTES
+        const sectors = encodeRecord(STORE, FIRST, all.at(-1)!).length / SECTOR_BYTES
         const left = Array.from({ length: sectors }, (_, at) => at).filter((at) => !written[at % written.length])
         for (const at of left) file.fill(0, start + at * SECTOR_BYTES, start + (at + 1) * SECTOR_BYTES)
         const whole = left.length === 0 ? all : all.slice(0, -1)
@@ -100,8 +107,10 @@ describe('a file of the journal', () => {
     fc.assert(
       fc.property(fc.array(record, { minLength: 1, maxLength: 4 }), change, (all, { at, xor }) => {
         const { file, starts } = fileOf(all)
-        const end = starts.at(-1)! + encodeRecord(FIRST, all.at(-1)!).length
+        const end = starts.at(-1)! + encodeRecord(STORE, FIRST, all.at(-1)!).length
         const place = at % end
+        // A sector whose one byte that is not zero goes is as it was before it was written.
+        fc.pre(place % SECTOR_BYTES !== 0 || file[place] !== xor)
         file[place] = file[place]! ^ xor
         let found: ReturnType<typeof read> | null = null
         try {
@@ -123,7 +132,23 @@ describe('a file of the journal', () => {
 
   it('is refused where it begins with another number', () => {
     const { file } = fileOf([[{ key: Buffer.of(1), value: null }]])
-    expect(() => readJournalFile(file, FIRST - 1)).toThrow(refused)
+    expect(() => readJournalFile(file, STORE, FIRST - 1)).toThrow(refused)
+  })
+
+  it('is refused where it belongs to another store', () => {
+    const { file } = fileOf([[{ key: Buffer.of(1), value: null }]])
+    expect(() => readJournalFile(file, STORE + 1, FIRST)).toThrow(refused)
+  })
+
+  it('takes what an application wrote for nothing else, whatever it looks like', () => {
+    // Each sector but the first of the last record holds what begins a later record.
+    const share = encodeRecord(STORE, FIRST + 1, [{ key: Buffer.of(1), value: null }]).subarray(1)
+    const value = Buffer.concat([Buffer.alloc(SECTOR_BYTES - 1 - 24 - 5 - 1), ...new Array<Buffer>(6).fill(share)])
+    const { file } = fileOf([[{ key: Buffer.of(1), value }]])
+    expect(file.subarray(SECTOR_BYTES + 1, 2 * SECTOR_BYTES)).toEqual(share)
+    expect(read(file).last).toBe(FIRST)
+    file.fill(0, 3 * SECTOR_BYTES, 4 * SECTOR_BYTES)
+    expect(read(file)).toEqual({ edits: [], last: FIRST - 1, torn: true })
   })
 })
 
@@ -187,7 +212,7 @@ describe('a store after a power cut', () => {
     const before = readFileSync(journal)
     // The next file is there; LMDB knows nothing of it.
     const next = journal.replace(/1$/, '4')
-    writeFileSync(next, Buffer.alloc(STORE.journalBytes))
+    writeFileSync(next, Buffer.alloc(JOURNAL_BYTES))
     writeFileSync(`${next}.new`, 'half of another')
     const cut = folders.make()
     cpSync(root, cut, { recursive: true })
@@ -210,7 +235,7 @@ describe('a store after a power cut', () => {
   it('is refused where a file follows that does not begin where the one before ends', async () => {
     const { root } = await journaled(3)
     const [journal] = journalsIn(root) as [string]
-    writeFileSync(journal.replace(/1$/, '5'), Buffer.alloc(STORE.journalBytes))
+    writeFileSync(journal.replace(/1$/, '5'), Buffer.alloc(JOURNAL_BYTES))
     expect(() => opened(root)).toThrow(/record 4 of its journal is missing/)
   })
 
@@ -234,7 +259,7 @@ describe('a journal that is full', () => {
   it('is carried over to LMDB while writes go on, again and again', async () => {
     const root = folders.make()
     const store = opened(root)
-    const size = STORE.journalBytes / 8
+    const size = JOURNAL_BYTES / 8
     const writes = Array.from({ length: 40 }, (_, i) => persist(i + 1, i + 1, [command(1, i, size)]))
     for (const write of writes) expect(await written(store, write)).toBeNull()
     expect(journalsIn(root).length).toBeLessThanOrEqual(2)
@@ -247,21 +272,21 @@ describe('a journal that is full', () => {
   it('is carried over before it is full, where its records are many and small', async () => {
     const root = folders.make()
     const store = opened(root)
-    for (let i = 1; i <= STORE.checkpointEditsMax + 1; i++) {
+    for (let i = 1; i <= CHECKPOINT_EDITS_MAX + 1; i++) {
       expect(await written(store, persist(i, i, [command(1, i)]))).toBeNull()
     }
-    expect(journalsIn(root).at(-1)).toMatch(new RegExp(`journal.${STORE.checkpointEditsMax + 1}$`))
+    expect(journalsIn(root).at(-1)).toMatch(new RegExp(`journal.${CHECKPOINT_EDITS_MAX + 1}$`))
     await store.close()
     const again = opened(root)
-    expect(again.persisted?.entries).toHaveLength(STORE.checkpointEditsMax + 1)
+    expect(again.persisted?.entries).toHaveLength(CHECKPOINT_EDITS_MAX + 1)
     await again.close()
   })
 
   it('lets a write that no file has room for straight through, in its place', async () => {
     const root = folders.make()
     const store = opened(root)
-    const large = Array.from({ length: 8 }, (_, i) => command(2, i, STORE.journalBytes / 6))
-    const larger = Array.from({ length: 8 }, (_, i) => command(4, i, STORE.journalBytes / 6))
+    const large = Array.from({ length: 8 }, (_, i) => command(2, i, JOURNAL_BYTES / 6))
+    const larger = Array.from({ length: 8 }, (_, i) => command(4, i, JOURNAL_BYTES / 6))
     const writes = [
       persist(1, 1, [command(1, 1)]),
       persist(2, 2, large),

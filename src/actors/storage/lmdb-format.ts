@@ -4,7 +4,7 @@
  *   <path>/<group>/<member>/header     one line: format version, group, member
  *                           lease/     who may write (lmdb-lease.ts)
  *                           journal.<n>  writes that LMDB may not have yet, from number n on (lmdb-journal-format.ts)
-                           log/       the LMDB environment, one unnamed database:
+ *                           log/       the LMDB environment, one unnamed database:
  *
  *   key                      value, each behind a CRC-32 of key and value
  *   01                       the header line again: this log belongs to that header

@@ -3,13 +3,14 @@
  * writes, until a checkpoint has carried it over to LMDB.
  *
  * A file has its whole length from the moment it has its name, and holds zeros but for the journal's records at its beginning. Each of
- * these is one write to the disk, in sectors of its own, so that no write touches what was acknowledged before. A sector is a mark,
- * which is not zero, and 511 bytes of the record; a record, filled up with zeros:
+ * these is written at once, in sectors of its own, so that of what was acknowledged before nothing changes, whatever becomes of it. A sector is
+ * a mark, which is not zero and says whether a record begins here, and 511 bytes of the record. A record, filled up with zeros:
  *
  *   magic (4)  CRC-32 of what follows in the header (4)  number (8)  length of the body (4)  CRC-32 of the body (4)
  *   the body, a row of edits: length of the key (1)  length of the value + 1, or 0 for a removal (4)  key  value
  *
- * Numbers are big-endian. Records are numbered from 1 on, through all files of a store, without a gap.
+ * Numbers are big-endian. Records are numbered from 1 on, through all files of a store, without a gap. Both checksums begin with that of the
+ * store's header line, so that a record of another store is none of this one's.
  *
  * All that a crash can leave unfinished is the one record that was being written, and nobody was told of. Disks write sectors whole, in any
  * order: so where a sector of a record is still blank, and no later record is there, the journal ends before that record. One that is
@@ -26,16 +27,28 @@ export interface Edit {
 
 /** The smallest piece that a disk writes whole. */
 export const SECTOR_BYTES = 512
-const MARK = 0xa7
+/** All bytes of a file, from its first moment on. */
+export const JOURNAL_BYTES = 4 * 1024 * 1024
+const MARK = { first: 0xa7, further: 0x5b } as const
 const SHARE_BYTES = SECTOR_BYTES - 1
 const MAGIC = 0x7465_736a
 const HEADER_BYTES = 24
 const EDIT_BYTES = 5
 
-/** Whole sectors. Keys are of at most 255 bytes. */
-export function encodeRecord(number: number, edits: readonly Edit[]): Buffer {
-  let length = 0
-  for (const { key, value } of edits) length += EDIT_BYTES + key.length + (value?.length ?? 0)
+function bodyBytes(edits: readonly Edit[]): number {
+  let bytes = 0
+  for (const { key, value } of edits) bytes += EDIT_BYTES + key.length + (value?.length ?? 0)
+  return bytes
+}
+
+/** What the record of these edits takes of a file. */
+export function recordBytes(edits: readonly Edit[]): number {
+  return sectorsOf(HEADER_BYTES + bodyBytes(edits)) * SECTOR_BYTES
+}
+
+/** Whole sectors. Keys are of at most 255 bytes. `store`: the checksum of the header line. */
+export function encodeRecord(store: number, number: number, edits: readonly Edit[]): Buffer {
+  const length = bodyBytes(edits)
   const record = Buffer.allocUnsafe(HEADER_BYTES + length)
   let at = HEADER_BYTES
   for (const { key, value } of edits) {
@@ -50,8 +63,8 @@ export function encodeRecord(number: number, edits: readonly Edit[]): Buffer {
   record.writeUInt32BE(MAGIC, 0)
   record.writeBigUInt64BE(BigInt(number), 8)
   record.writeUInt32BE(length, 16)
-  record.writeUInt32BE(crc32(record.subarray(HEADER_BYTES)), 20)
-  record.writeUInt32BE(crc32(record.subarray(8, HEADER_BYTES)), 4)
+  record.writeUInt32BE(crc32(record.subarray(HEADER_BYTES), store), 20)
+  record.writeUInt32BE(crc32(record.subarray(8, HEADER_BYTES), store), 4)
   return inSectors(record)
 }
 
@@ -60,7 +73,7 @@ const sectorsOf = (recordBytes: number): number => Math.ceil(recordBytes / SHARE
 function inSectors(record: Buffer): Buffer {
   const sectors = Buffer.alloc(sectorsOf(record.length) * SECTOR_BYTES)
   for (let from = 0, at = 0; from < record.length; from += SHARE_BYTES, at += SECTOR_BYTES) {
-    sectors[at] = MARK
+    sectors[at] = at === 0 ? MARK.first : MARK.further
     record.copy(sectors, at + 1, from, from + SHARE_BYTES)
   }
   return sectors
@@ -74,20 +87,25 @@ export interface JournalFile {
   readonly torn: boolean
 }
 
-/** The records of a file that begins with number `first`. Throws `StorageFailed` where one that was acknowledged is not as it was written. */
-export function readJournalFile(file: Buffer, first: number): JournalFile {
+/**
+ * The records of a file that begins with number `first`, of the store whose header line has the checksum `store`. Throws `StorageFailed` where
+ * one that was acknowledged is not as it was written.
+ */
+export function readJournalFile(file: Buffer, store: number, first: number): JournalFile {
   const edits: Edit[] = []
   let number = first
   let at = 0
-  for (; at < file.length && isWritten(file, at, number); number++) {
-    const header = headerAt(file, at)
+  for (; at < file.length && isWritten(file, at, number, MARK.first); number++) {
+    const header = headerAt(file, store, at)
     const end = at + sectorsOf(HEADER_BYTES + (header?.length ?? 0)) * SECTOR_BYTES
     if (header?.number !== number || end > file.length) throw garbled(number)
     if (!isWhole(file, at, end, number)) break
-    readEdits(bodyOf(file.subarray(at, end), header), number, edits)
+    const body = bodyOf(file.subarray(at, end), header.length)
+    if (crc32(body, store) !== header.crc) throw garbled(number)
+    readEdits(body, number, edits)
     at = end
   }
-  return { edits, last: number - 1, torn: isUnfinished(file.subarray(at), number) }
+  return { edits, last: number - 1, torn: isUnfinished(file.subarray(at), store, number) }
 }
 
 const garbled = (number: number) => damage(`record ${number} of its journal is garbled`)
@@ -98,10 +116,10 @@ interface Header {
   readonly crc: number
 }
 
-function headerAt(file: Buffer, sector: number): Header | null {
+function headerAt(file: Buffer, store: number, sector: number): Header | null {
   const at = sector + 1
   if (file.readUInt32BE(at) !== MAGIC) return null
-  if (crc32(file.subarray(at + 8, at + HEADER_BYTES)) !== file.readUInt32BE(at + 4)) return null
+  if (crc32(file.subarray(at + 8, at + HEADER_BYTES), store) !== file.readUInt32BE(at + 4)) return null
   return {
     number: Number(file.readBigUInt64BE(at + 8)),
     length: file.readUInt32BE(at + 16),
@@ -111,37 +129,37 @@ function headerAt(file: Buffer, sector: number): Header | null {
 
 const BLANK = Buffer.alloc(SECTOR_BYTES)
 
-/** Whether the sector at `at`, of record `number`, was written. Throws where it is neither written nor as it was before. */
-function isWritten(file: Buffer, at: number, number: number): boolean {
-  if (file[at] === MARK) return true
+/** Whether the sector at `at`, of record `number`, was written. Throws where it is neither written, with `mark`, nor as it was before. */
+function isWritten(file: Buffer, at: number, number: number, mark: number): boolean {
+  if (file[at] === mark) return true
   if (file.subarray(at, at + SECTOR_BYTES).equals(BLANK)) return false
   throw garbled(number)
 }
 
 function isWhole(file: Buffer, from: number, end: number, number: number): boolean {
-  for (let at = from; at < end; at += SECTOR_BYTES) if (!isWritten(file, at, number)) return false
+  for (let at = from + SECTOR_BYTES; at < end; at += SECTOR_BYTES) {
+    if (!isWritten(file, at, number, MARK.further)) return false
+  }
   return true
 }
 
-/** Whether `rest` holds some of record `number`. Throws where it holds a later one, so that this one was acknowledged. */
-function isUnfinished(rest: Buffer, number: number): boolean {
+/** Whether `rest` holds some of record `number`. Throws where it holds anything else: a later record says that this one was acknowledged. */
+function isUnfinished(rest: Buffer, store: number, number: number): boolean {
   let unfinished = false
   for (let at = 0; at < rest.length; at += SECTOR_BYTES) {
-    if (!isWritten(rest, at, number)) continue
-    if ((headerAt(rest, at)?.number ?? 0) > number) throw garbled(number)
-    unfinished = true
+    const isFirst = rest[at] === MARK.first
+    if (isFirst && (at > 0 || headerAt(rest, store, at)?.number !== number)) throw garbled(number)
+    if (isFirst || isWritten(rest, at, number, MARK.further)) unfinished = true
   }
   return unfinished
 }
 
-function bodyOf(sectors: Buffer, { number, length, crc }: Header): Buffer {
+function bodyOf(sectors: Buffer, length: number): Buffer {
   const record = Buffer.allocUnsafe((sectors.length / SECTOR_BYTES) * SHARE_BYTES)
   for (let from = 1, at = 0; from < sectors.length; from += SECTOR_BYTES, at += SHARE_BYTES) {
     sectors.copy(record, at, from, from + SHARE_BYTES)
   }
-  const body = record.subarray(HEADER_BYTES, HEADER_BYTES + length)
-  if (crc32(body) !== crc) throw garbled(number)
-  return body
+  return record.subarray(HEADER_BYTES, HEADER_BYTES + length)
 }
 
 function readEdits(body: Buffer, number: number, edits: Edit[]): void {

@@ -12,14 +12,13 @@
  *
  * Lifecycle of a file: made, or blanked and renamed -> appended to -> full -> carried over to LMDB by a checkpoint -> blanked.
  */
-import { closeSync, constants, openSync, readdirSync, readFileSync, rmSync, write } from 'node:fs'
+import { closeSync, constants, fsyncSync, openSync, readdirSync, readFileSync, rmSync, write } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { STORE } from '../../limits.ts'
 import { flush, syncFolder, syncFolderSoon, writeFileDurably } from './lmdb-drive.ts'
 import { damage } from './lmdb-environment.ts'
-import { type Edit, encodeRecord, readJournalFile } from './lmdb-journal-format.ts'
+import { type Edit, encodeRecord, JOURNAL_BYTES, readJournalFile, recordBytes } from './lmdb-journal-format.ts'
 
 /** A write is on the medium when it returns (open(2), `O_DSYNC`); elsewhere a flush must follow (lmdb-drive.ts). */
 const WRITES_THROUGH = process.platform === 'linux'
@@ -41,10 +40,10 @@ export interface Recovered {
 export const NO_JOURNAL: Recovered = { edits: [], last: 0, isReady: false }
 
 /**
- * Reads the journal in `folder`, of which LMDB has all up to record `checkpointed`; null where there is none. Throws `StorageFailed` where
- * it is not as it was written.
+ * Reads the journal in `folder`, of which LMDB has all up to record `checkpointed`, of the store whose header line has the checksum `store`;
+ * null where there is none. Throws `StorageFailed` where it is not as it was written.
  */
-export function readJournal(folder: string, checkpointed: number): Recovered | null {
+export function readJournal(folder: string, store: number, checkpointed: number): Recovered | null {
   const firsts = firstsIn(folder)
   if (firsts.length === 0) return null
   const newer = firsts.filter((first) => first > checkpointed).sort((a, b) => a - b)
@@ -54,8 +53,8 @@ export function readJournal(folder: string, checkpointed: number): Recovered | n
   let torn = false
   for (const first of newer) {
     const file = readFileSync(join(folder, nameOf(first)))
-    if (file.length !== STORE.journalBytes) throw damage('its journal has lost its end')
-    const read = readJournalFile(file, first)
+    if (file.length !== JOURNAL_BYTES) throw damage('its journal has lost its end')
+    const read = readJournalFile(file, store, first)
     if (first !== last + 1 || (torn && read.last >= first)) throw damage(`record ${last + 1} of its journal is missing`)
     for (const edit of read.edits) edits.push(edit)
     last = read.last
@@ -81,19 +80,22 @@ const writeAt = promisify(write)
 /** Mutable; its one owner is the store, which waits for each call before the next. */
 export class Journal {
   readonly #folder: string
+  readonly #store: number
   /** The number of the next record. */
   #next: number
   #file: File
   #used = 0
   /** Blank, under a name that counts for nothing. */
   #spare: File | null = null
+  /** The descriptors of all files. */
+  readonly #open = new Set<number>()
 
-  /** `next`: the number of the next record, with which the file begins. */
-  constructor(folder: string, next: number) {
+  /** `next`: the number of the next record, with which the file begins. `store`: as in `readJournal`. */
+  constructor(folder: string, store: number, next: number) {
     this.#folder = folder
+    this.#store = store
     this.#next = next
-    const path = join(folder, nameOf(next))
-    this.#file = { path, descriptor: openSync(path, FLAGS) }
+    this.#file = this.#opened(nameOf(next), FLAGS)
   }
 
   /** The number of the last record. */
@@ -105,14 +107,13 @@ export class Journal {
     return this.#used === 0
   }
 
-  /** Null where the record has no room in what is left of the file. */
-  encoded(edits: readonly Edit[]): Buffer | null {
-    const record = encodeRecord(this.#next, edits)
-    return this.#used + record.length <= STORE.journalBytes ? record : null
+  hasRoomFor(edits: readonly Edit[]): boolean {
+    return this.#used + recordBytes(edits) <= JOURNAL_BYTES
   }
 
   /** Resolves once the record is on the medium. */
-  async append(record: Buffer): Promise<void> {
+  async append(edits: readonly Edit[]): Promise<void> {
+    const record = encodeRecord(this.#store, this.#next, edits)
     await writeThrough(this.#file.descriptor, record, this.#used)
     this.#used += record.length
     this.#next++
@@ -136,27 +137,47 @@ export class Journal {
   }
 
   async #newSpare(): Promise<File> {
-    const path = join(this.#folder, NEW)
-    const descriptor = openSync(path, FLAGS | constants.O_CREAT | constants.O_TRUNC, 0o600)
-    await writeThrough(descriptor, Buffer.alloc(STORE.journalBytes), 0)
+    const spare = this.#opened(NEW, FLAGS | constants.O_CREAT | constants.O_TRUNC)
+    await writeThrough(spare.descriptor, Buffer.alloc(JOURNAL_BYTES), 0)
+    return spare
+  }
+
+  #opened(name: string, flags: number): File {
+    const path = join(this.#folder, name)
+    const descriptor = openSync(path, flags, 0o600)
+    this.#open.add(descriptor)
     return { path, descriptor }
   }
 
   close(): void {
-    closeSync(this.#file.descriptor)
-    if (this.#spare) closeSync(this.#spare.descriptor)
+    for (const descriptor of this.#open) closeSync(descriptor)
+    this.#open.clear()
   }
 }
 
 /** The blank file that record `first` will be written into. */
 export function makeJournalFile(folder: string, first: number): void {
-  writeFileDurably(join(folder, nameOf(first)), Buffer.alloc(STORE.journalBytes))
+  writeFileDurably(join(folder, nameOf(first)), Buffer.alloc(JOURNAL_BYTES))
   syncFolder(folder)
 }
 
-/** Files that begin before record `first`, once LMDB has what is in them. */
+/** What was read is on the medium too: who wrote it may have been killed before it was. */
+export function flushJournalFiles(folder: string): void {
+  for (const first of firstsIn(folder)) {
+    const file = openSync(join(folder, nameOf(first)), 'r+')
+    try {
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+  }
+}
+
+/** All but the file that begins with record `first`, once LMDB has what is in them. */
 export function forgetJournalFiles(folder: string, first: number): void {
-  for (const each of firstsIn(folder)) if (each < first) rmSync(join(folder, nameOf(each)))
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith('journal.') && name !== nameOf(first)) rmSync(join(folder, name))
+  }
 }
 
 async function writeThrough(file: number, bytes: Buffer, position: number): Promise<void> {

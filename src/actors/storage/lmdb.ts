@@ -16,17 +16,17 @@
  * - One record is under way at a time. What comes meanwhile waits and goes into the next one together, so N waiting writes
  *   cost one sync (group commit).
  * - A snapshot is written chunk by chunk, each in a record of its own unless others wait, and counts once its last record is there.
- * - After the first failure nothing more is written and each write is answered with that failure. What was answered before is
- *   in the journal or in LMDB, which goes back to its last transaction, so what is on disk stays whole.
+ * - After the first failure, of a record or of a checkpoint, nothing more is written and each write is answered with that failure. What was
+ *   answered before is in the journal or in LMDB, which goes back to its last transaction, so what is on disk stays whole.
  *
  * An idle store has no timer and no socket: it keeps no process alive.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { TesseraError } from '../../errors.ts'
 import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
-import { STORE } from '../../limits.ts'
 import type { Persist } from '../../machines/raft/effects.ts'
 import type { LogIndex, Snapshot } from '../../machines/raft/messages.ts'
 import { type Change, Changes } from './lmdb-changes.ts'
@@ -47,8 +47,16 @@ import {
   sealed,
   unsealed,
 } from './lmdb-format.ts'
-import { forgetJournalFiles, hasJournal, Journal, makeJournalFile, NO_JOURNAL, readJournal } from './lmdb-journal.ts'
-import type { Edit } from './lmdb-journal-format.ts'
+import {
+  flushJournalFiles,
+  forgetJournalFiles,
+  hasJournal,
+  Journal,
+  makeJournalFile,
+  NO_JOURNAL,
+  readJournal,
+} from './lmdb-journal.ts'
+import { type Edit, recordBytes } from './lmdb-journal-format.ts'
 import { type Lease, takeLease } from './lmdb-lease.ts'
 import { checkPages } from './lmdb-pages.ts'
 import type { Done, Persisted, RaftStore, Storage } from './storage.ts'
@@ -96,14 +104,18 @@ function openHeld(folder: string, lease: Lease, group: GroupId, self: PeerId): R
   const environment = openEnvironment(log)
   try {
     checkBelongs(environment.getBinary(HEADER_KEY), header)
-    const recovered = readJournal(folder, decodeCheckpoint(environment.getBinary(CHECKPOINT_KEY)).last)
+    const store = crc32(header)
+    const recovered = readJournal(folder, store, decodeCheckpoint(environment.getBinary(CHECKPOINT_KEY)).last)
     if (recovered === null && kept !== null) throw damage('its journal is missing')
     const edits = new Edits()
     edits.add(recovered?.edits ?? [])
     const found = readStore(edits.over(environment.getRange({})))
     if (kept === null && found.persisted !== null) throw damage('it has a log but no header')
 
-    // All checks are passed.
+    // All checks are passed. What a process before saw, and was killed or cut off, may not be on the medium yet; what follows builds on it.
+    const top = dirname(dirname(dirname(folder)))
+    syncFolders(folder, top)
+    flushJournalFiles(folder)
     const { last, isReady } = recovered ?? NO_JOURNAL
     if (!isReady) makeJournalFile(folder, last + 1)
     if (edits.size > 0) {
@@ -113,9 +125,15 @@ function openHeld(folder: string, lease: Lease, group: GroupId, self: PeerId): R
     forgetJournalFiles(folder, last + 1)
     if (kept === null) {
       writeFileDurably(join(folder, 'header'), header)
-      syncFolders(folder, dirname(dirname(dirname(folder))))
+      syncFolders(folder, top)
     }
-    return new LmdbStore(environment, lease, found, new Journal(folder, last + 1), new Drive(join(log, 'data.mdb')))
+    return new LmdbStore(
+      environment,
+      lease,
+      found,
+      new Journal(folder, store, last + 1),
+      new Drive(join(log, 'data.mdb')),
+    )
   } catch (cause) {
     void environment.close()
     throw cause
@@ -159,6 +177,11 @@ interface Waiting {
   readonly done: Done
 }
 
+/** What waits goes into one record up to here; the largest of what was written alone goes alone. */
+const TOGETHER_BYTES_MAX = 1024 * 1024
+/** A checkpoint of so many records of LMDB is due: each is some microseconds' work, all in one turn. */
+export const CHECKPOINT_EDITS_MAX = 2_048
+
 class LmdbStore implements RaftStore {
   readonly persisted: Persisted | null
   readonly #environment: Environment
@@ -169,8 +192,8 @@ class LmdbStore implements RaftStore {
   /** What is in the file of the journal that is written, and what is in the one that is carried over. */
   #fresh = new Edits()
   #leaving = new Edits()
-  /** Resolves with null, or what went wrong, once LMDB has what is leaving. */
-  #checkpoint: Promise<unknown> = Promise.resolve(null)
+  /** Resolves once LMDB has what is leaving, or `#failure` says why not. */
+  #checkpoint: Promise<void> = Promise.resolve()
   #waiting: Waiting[] = []
   /** Runs while there is anything to write. */
   #writing: Promise<void> | null = null
@@ -240,19 +263,31 @@ class LmdbStore implements RaftStore {
   }
 
   async #writeWaiting(): Promise<void> {
-    // What is written in the same turn of the event loop comes into the same transaction.
+    // What is written in the same turn of the event loop comes into the same record.
     await Promise.resolve()
     while (this.#waiting.length > 0 && !this.#failure) {
-      const wrong = this.#waiting.findIndex(({ change }) => change === null)
-      const together = this.#waiting.splice(0, wrong === -1 ? this.#waiting.length : wrong)
-      this.#failure = await this.#commit(together)
-      for (const { done } of together) done(this.#failure)
-      if (!this.#failure && wrong !== -1) this.#failure = this.#waiting[0]!.error as TesseraError
+      const together = this.#takeTogether()
+      const failure = await this.#commit(together)
+      this.#failure ??= failure
+      for (const { done } of together) done(failure)
+      if (this.#waiting[0]?.change === null) this.#failure ??= this.#waiting[0].error as TesseraError
     }
     const refused = this.#waiting
     this.#waiting = []
     this.#writing = null
     for (const { done } of refused) done(this.#failure)
+  }
+
+  /** What comes first and goes into one record: nothing where the first is wrong itself. */
+  #takeTogether(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    for (const { change } of this.#waiting) {
+      bytes += change ? recordBytes(change.edits) : 0
+      if (change === null || (count > 0 && bytes > TOGETHER_BYTES_MAX)) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
   }
 
   async #commit(together: readonly Waiting[]): Promise<TesseraError | null> {
@@ -262,19 +297,16 @@ class LmdbStore implements RaftStore {
       await this.#keep(edits)
       return null
     } catch (cause) {
-      return refusal('A write did not reach the disk.', cause)
+      return failureOf(cause)
     }
   }
 
   /** One record of the journal, one sync. What no file of the journal has room for goes straight to LMDB. */
   async #keep(edits: readonly Edit[]): Promise<void> {
-    let record = this.#fresh.size < STORE.checkpointEditsMax ? this.#journal.encoded(edits) : null
-    if (record === null) {
-      await this.#turnOver()
-      record = this.#journal.encoded(edits)
-    }
+    const isFull = this.#fresh.size >= CHECKPOINT_EDITS_MAX || !this.#journal.hasRoomFor(edits)
+    if (isFull && !this.#journal.isBlank) await this.#turnOver()
     this.#fresh.add(edits)
-    if (record !== null) return this.#journal.append(record)
+    if (this.#journal.hasRoomFor(edits)) return this.#journal.append(edits)
     await this.#turnOver()
     await this.#carriedOver()
   }
@@ -287,10 +319,9 @@ class LmdbStore implements RaftStore {
     this.#fresh = new Edits()
     this.#checkpoint = this.#carryOver(this.#journal.last)
       .then(reuse)
-      .then(
-        () => null,
-        (cause: unknown) => cause,
-      )
+      .catch((cause: unknown) => {
+        this.#failure ??= failureOf(cause)
+      })
   }
 
   /** One transaction. */
@@ -305,9 +336,13 @@ class LmdbStore implements RaftStore {
   }
 
   async #carriedOver(): Promise<void> {
-    const failure = await this.#checkpoint
-    if (failure) throw failure
+    await this.#checkpoint
+    if (this.#failure) throw this.#failure
   }
+}
+
+function failureOf(cause: unknown): TesseraError {
+  return cause instanceof TesseraError ? cause : refusal('A write did not reach the disk.', cause)
 }
 
 /** Encoded now: a write that cannot be kept must not take part in a transaction with others. */
