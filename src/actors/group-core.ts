@@ -121,7 +121,7 @@ export class GroupCore {
     this.replica = new Replica({
       machine: deps.machine,
       onSession: (name, index) => this.client.sessionOpened(name, index),
-      onCommand: (session, sequence, outcome) => this.client.applied(session, sequence, outcome),
+      onApplied: (session, run) => this.client.applied(session, run),
     })
     this.client = new Client({
       clock,
