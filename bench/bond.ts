@@ -2,7 +2,7 @@
  * `bond`: what a message costs over a bond, beside a bare `ws` pair, and what a bond's end weighs. Until actors talk over bonds only
  * consensus does, so messages are given to the link under a bond, which is all they pass.
  *
- * One way: as many as the pipe takes, counted where they arrive. Round trip: one at a time. Memory: 200 ends in a process, both sides.
+ * One way: as many as the pipe takes, counted where they arrive. Round trip: one at a time. Memory: 1,000 ends in a process, both sides.
  */
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
@@ -21,7 +21,8 @@ import { eventually } from './trio.ts'
 import { countWireBytes, wireBytes } from './wire-bytes.ts'
 
 const SIZES = [64, 200, 1_024, 16_384] as const
-const ENDS = 200
+/** Before and after the first look: so many that what is compiled and cached for all of them weighs little on each. */
+const ENDS = 1_000
 /** First pings, and what else follows a handshake. */
 const SETTLE_MS = 1_000
 /** Given to the pipe in one turn at most, and while less than this waits in it. */
@@ -173,9 +174,8 @@ async function memory(subject: Subject): Promise<BondRow> {
             .call('listenBonds', null)
             .then((to) => (count: number) => dialler.call('dialBonds', { to, count }))
         : await acceptor
-            .call('listenBare', 'count')
+            .call('listenBare', 'echo')
             .then((address) => (count: number) => dialler.call('dialBare', { address, count }))
-    // The first load, compile and cache what all share.
     await open(ENDS)
     await sleep(SETTLE_MS)
     const before = await Promise.all(children.map((child) => child.call('heldBytes', null)))
