@@ -2,7 +2,7 @@
  * `bond`: what a message costs over a bond, beside a bare `ws` pair, and what a bond's end weighs. Until actors talk over bonds only
  * consensus does, so messages are given to the link under a bond, which is all they pass.
  *
- * One way: as many as the pipe takes, counted where they arrive. Round trip: one at a time. Memory: 1,000 ends in a process, both sides.
+ * One way: as many as the pipe takes, counted where they arrive. Round trip: one at a time. Memory: 200 ends in a process, both sides.
  */
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
@@ -21,8 +21,9 @@ import { eventually } from './trio.ts'
 import { countWireBytes, wireBytes } from './wire-bytes.ts'
 
 const SIZES = [64, 200, 1_024, 16_384] as const
-/** Before and after the first look: so many that what is compiled and cached for all of them weighs little on each. */
-const ENDS = 1_000
+const ENDS = 200
+/** And so many before: what is loaded, compiled and cached for all of them is none of theirs. */
+const ENDS_BEFORE = 1_000
 /** First pings, and what else follows a handshake. */
 const SETTLE_MS = 1_000
 /** Given to the pipe in one turn at most, and while less than this waits in it. */
@@ -176,7 +177,7 @@ async function memory(subject: Subject): Promise<BondRow> {
         : await acceptor
             .call('listenBare', 'echo')
             .then((address) => (count: number) => dialler.call('dialBare', { address, count }))
-    await open(ENDS)
+    await open(ENDS_BEFORE)
     await sleep(SETTLE_MS)
     const before = await Promise.all(children.map((child) => child.call('heldBytes', null)))
     await open(ENDS)
