@@ -58,6 +58,17 @@ describe('where WebAssembly is missing', () => {
   })
 })
 
+it('a generated key is told as it is made, and never exported: over that Node 20 may stand still for ever', () => {
+  const node = process.getBuiltinModule('node:crypto')
+  const imported = vi.spyOn(node, 'createPublicKey')
+  const generated = vi.spyOn(node, 'generateKeyPairSync')
+  expect(native.agreement().publicKey).toHaveLength(32)
+  expect(generated.mock.results.map(({ value }) => value.publicKey)).toEqual([
+    { kty: 'OKP', crv: 'X25519', x: expect.any(String) },
+  ])
+  expect(imported).not.toHaveBeenCalled()
+})
+
 describe.each([native, portableCrypto])('$name crypto', (provider) => {
   describe('Ed25519', () => {
     it.each(RFC_8032)('RFC 8032 §7.1 $name', ({ seed, publicKey, message, signature }) => {
