@@ -16,7 +16,7 @@ const IN_FLIGHT = [1, 64, 1_000] as const
 const WARM_UP = 0.5
 
 type Storage = 'memory' | 'durable'
-type Subject = 'tessera' | 'floor' | 'etcd' | 'nats' | 'ws'
+type Subject = 'tessera' | 'floor' | 'etcd' | 'nats' | 'nats-bare' | 'ws'
 type From = 'leader' | 'follower' | 'client'
 
 interface Measurement extends Load {
@@ -145,7 +145,7 @@ function ratiosOf(rows: readonly Measurement[]): Ratio[] {
     name: string,
     storage: Storage,
     over: Measurement | undefined,
-    target: number,
+    target: number | null,
     from: From = 'leader',
   ) => {
     const own = find('tessera', storage, 1_000, from)
@@ -157,7 +157,7 @@ function ratiosOf(rows: readonly Measurement[]): Ratio[] {
         wanted: 'at least',
       })
   }
-  const latency = (name: string, storage: Storage, over: Measurement | undefined, target: number) => {
+  const latency = (name: string, storage: Storage, over: Measurement | undefined, target: number | null) => {
     const own = find('tessera', storage, 1, 'leader')
     if (own && over)
       ratios.push({
@@ -170,11 +170,13 @@ function ratiosOf(rows: readonly Measurement[]): Ratio[] {
   for (const storage of ['memory', 'durable'] as const) {
     rates('leader / floor', storage, find('floor', storage, 1_000), 0.6)
     rates('leader / NATS', storage, find('nats', storage, 1_000), 5)
+    rates('leader / NATS by a bare client', storage, find('nats-bare', storage, 1_000), null)
     rates('leader / etcd', storage, find('etcd', storage, 1_000), 20)
     rates('follower / leader', storage, find('tessera', storage, 1_000, 'leader'), 0.5, 'follower')
   }
   latency('leader / ws round trip', 'memory', find('ws', 'memory', 1), 2.5)
   latency('leader / NATS', 'memory', find('nats', 'memory', 1), 1)
+  latency('leader / NATS by a bare client', 'memory', find('nats-bare', 'memory', 1), null)
   latency('leader / etcd', 'durable', find('etcd', 'durable', 1), 0.7)
   return ratios
 }

@@ -8,7 +8,7 @@ import { openEtcd } from './etcd.ts'
 import { openNats } from './nats.ts'
 
 export interface Peer {
-  readonly subject: 'etcd' | 'nats'
+  readonly subject: 'etcd' | 'nats' | 'nats-bare'
   readonly version: string
   /** One command, answered once it is committed. */
   readonly execute: () => Promise<unknown>
@@ -18,7 +18,7 @@ export interface Peer {
 /** Those that are installed; says how to install the others. */
 export async function openPeers(storage: 'memory' | 'durable', tell: (line: string) => void): Promise<Peer[]> {
   const peers: Peer[] = []
-  if (isThere('nats-server')) peers.push(await openNats(storage))
+  if (isThere('nats-server')) peers.push(...(await openNats(storage)))
   else tell('NATS is left out: `nats-server` is not on the PATH. Debian: apt-get install nats-server')
   // etcd keeps everything on disk.
   if (storage === 'memory') return peers

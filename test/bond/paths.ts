@@ -2,7 +2,7 @@
  * The bond's paths as its model generates them: from each input to each state by the shortest way, through every transition. `model.test.ts`
  * walks them in one actor; over a network they are walked between two.
  */
-import { type AnyEventObject, fromCallback, getNextTransitions, type SnapshotFrom } from 'xstate'
+import { type AnyEventObject, getNextTransitions, type SnapshotFrom } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
@@ -11,7 +11,6 @@ import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REF
 /** Nobody outside does anything by itself: every event of a walk is one of the path. */
 export const inert = bondMachine.provide({
   actors: {
-    link: fromCallback(() => {}),
     checkTickets: prompt<TicketVerdict, TicketInput>(() => 'pending'),
     syncCatalog: prompt<void, SyncInput>(() => 'pending'),
   },

@@ -2,10 +2,18 @@
  * Two members and everything that may happen between them, one step at a time: two real groups with real bonds over links whose every
  * message waits until a schedule picks it. Nothing else moves, so a schedule (a list of choices) replays exactly.
  */
-import { type AnyEventObject, type CallbackActorRef, createActor, fromCallback, SimulatedClock } from 'xstate'
+import { type AnyEventObject, createActor, SimulatedClock } from 'xstate'
+import { withLink } from '../../src/actors/bound-link.ts'
 import type { BondId, GroupId, NetworkId } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
-import type { LinkCommand, LinkInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
+import type {
+  LinkCommand,
+  LinkInput,
+  LinkReport,
+  SyncInput,
+  TicketInput,
+  TicketVerdict,
+} from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
 import type { Slot } from '../../src/machines/group/events.ts'
 import { groupMachine } from '../../src/machines/group/machine.ts'
@@ -180,23 +188,25 @@ export class Pair {
   }
 
   #bondOf(side: 0 | 1): typeof bondMachine {
-    return bondMachine.provide({
+    const chart = bondMachine.provide({
       actors: {
         checkTickets: prompt<TicketVerdict, TicketInput>(() => FOREVER),
         syncCatalog: prompt<void, SyncInput>(() => undefined),
-        link: fromCallback<LinkCommand, LinkInput & {}>(({ input, sendBack, receive }) => {
-          const { wire, end } = this.#attach(side, input, sendBack)
-          receive((command) => this.#obey(wire, end, command))
-        }),
       },
+    })
+    return withLink(chart, (bond) => {
+      let at: { wire: Wire; end: 0 | 1 } | null = null
+      return {
+        open: (input) => {
+          at = this.#attach(side, input, (event) => bond.send(event as LinkReport))
+        },
+        handle: (command) => at && this.#obey(at.wire, at.end, command),
+        abandon: () => {},
+      }
     })
   }
 
-  #attach(
-    side: 0 | 1,
-    { linkNumber }: LinkInput,
-    tell: CallbackActorRef<AnyEventObject>['send'],
-  ): { wire: Wire; end: 0 | 1 } {
+  #attach(side: 0 | 1, { linkNumber }: LinkInput, tell: (event: AnyEventObject) => void): { wire: Wire; end: 0 | 1 } {
     const accepted = linkNumber === null ? undefined : this.#wires[linkNumber]
     if (accepted) {
       // Cut before it was taken: the acceptor finds the link, and then its end.

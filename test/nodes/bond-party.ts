@@ -1,6 +1,7 @@
 /** One of two that a path is walked between: a real bond with a real link on an endpoint, and what it may lie about. */
 import { type Actor, createActor, fromPromise } from 'xstate'
-import { type BondDeps, linkLogic } from '../../src/actors/bond.ts'
+import { type BondDeps, BondLink } from '../../src/actors/bond.ts'
+import { withLink } from '../../src/actors/bound-link.ts'
 import { verified } from '../../src/actors/discovery.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { GroupId, NetworkId } from '../../src/identity/digest.ts'
@@ -31,6 +32,8 @@ export class Party {
   /** Its own entry is somebody else's. */
   lies = false
   bond: Bond | null = null
+  /** The link of its bond, and what that stands on. */
+  end: BondLink | null = null
   link: Link | null = null
 
   constructor(identity: Identity, name: string) {
@@ -52,9 +55,8 @@ export interface Start {
 /** `party` starts a bond; the one it had is forgotten. */
 export function startBond(party: Party, start: Start): void {
   const { input, clock, ask } = start
-  const bond = bondMachine.provide({
+  const chart = bondMachine.provide({
     actors: {
-      link: linkLogic(linkDeps(party, start)),
       checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => (ask ? ask<TicketVerdict>() : FOREVER)),
       syncCatalog: fromPromise<void, SyncInput>(async () => ask?.<void>()),
     },
@@ -65,6 +67,11 @@ export function startBond(party: Party, start: Start): void {
         clock.endOfTurn(() => self.getSnapshot().status === 'active' && self.send({ type: 'bond.granted' }))
       },
     },
+  })
+  const deps = linkDeps(party, start)
+  const bond = withLink(chart, (actor, opening) => {
+    party.end = new BondLink(deps, opening, actor)
+    return party.end
   })
   party.bond = createActor(bond, { input, clock })
   party.bond.start()

@@ -249,7 +249,7 @@ export class Walk {
   }
 
   #tellPeersLink(command: LinkCommand): void {
-    this.#peer.bond?.getSnapshot().children.link?.send(command)
+    this.#peer.end?.handle(command)
   }
 
   /** All that the peer has sent reaches the subject. */

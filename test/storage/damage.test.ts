@@ -28,6 +28,7 @@ import {
   GROUP,
   hardState,
   held,
+  journalsIn,
   OTHER_GROUP,
   persist,
   saved,
@@ -52,9 +53,15 @@ beforeAll(async () => {
   await saved(store, OWN)
   await written(store, compact(4, 301, 4))
   await store.close()
+  await carriedOver(template)
 })
 afterAll(() => templates.remove())
 afterEach(() => folders.remove())
+
+/** Who opens a store carries over to LMDB what is in its journal. */
+async function carriedOver(root: string): Promise<void> {
+  await lmdb(root).open(GROUP, ALICE).close()
+}
 
 function copy(): { readonly root: string; readonly store: string; readonly data: string } {
   const root = folders.make()
@@ -130,6 +137,16 @@ describe('a damaged store', () => {
     ['garbled header', /header is not one/, ({ store }) => writeFileSync(join(store, 'header'), 'nonsense')],
     ['lost header', /a log but no header/, ({ store }) => rmSync(join(store, 'header'))],
     ['lost log', /log is missing/, ({ data }) => rmSync(data)],
+    ['lost journal', /journal is missing/, ({ root }) => rmSync(journalsIn(root)[0]!)],
+    ['empty journal', /journal has lost its end/, ({ root }) => truncateSync(journalsIn(root)[0]!, 0)],
+    [
+      'a journal without the log before it',
+      /a journal but no log/,
+      ({ store, data }) => {
+        rmSync(join(store, 'header'))
+        rmSync(data)
+      },
+    ],
     ['empty log', /lost its end/, ({ data }) => truncateSync(data, 0)],
     ['half a meta page', /lost its end/, ({ data }) => truncateSync(data, 100)],
     ['nothing but meta pages', /lost its end/, ({ data }) => truncateSync(data, 8_192)],
@@ -200,7 +217,7 @@ describe('a damaged store', () => {
     expect(refusalOf(damaged.root)).toMatch(message)
   })
 
-  it('whatever bytes change: it is refused, or nothing that was kept has changed', async () => {
+  it('whatever bytes of its log change: it is refused, or nothing that was kept has changed', async () => {
     const { root, data } = copy()
     const intact = readFileSync(data)
     const store = lmdb(root).open(GROUP, ALICE)
@@ -239,6 +256,7 @@ describe('a store whose snapshot was interrupted', () => {
     expect(store.persisted?.snapshot).toEqual(OWN)
     await saved(store, snapshot(201))
     await store.close()
+    await carriedOver(damaged.root)
     await meddle(damaged, (log) => {
       expect(log.get(chunkKey(half, 0))).toBeUndefined()
       expect(log.get(chunkKey(snapshot(201), 0))).toBeDefined()
@@ -267,6 +285,7 @@ describe('a store whose making was interrupted', () => {
   it('is made anew where no log was in place yet', async () => {
     const { root, store } = copy()
     rmSync(join(store, 'header'))
+    for (const journal of journalsIn(root)) rmSync(journal)
     cpSync(join(store, 'log'), join(store, 'log.new'), { recursive: true })
     rmSync(join(store, 'log'), { recursive: true })
     const opened = lmdb(root).open(GROUP, ALICE)

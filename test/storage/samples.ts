@@ -114,8 +114,15 @@ export function log(entries: readonly Entry[], state: HardState = FORGOTTEN): Pe
 /** The same in short, because a runner compares large byte arrays slowly: each entry by its hash. */
 export function digested(persisted: Persisted | null) {
   if (persisted === null) return null
-  const entries = persisted.entries.map((entry) => hash('sha256', encodeEntry(entry)))
-  return { hardState: persisted.hardState, entries }
+  return { hardState: persisted.hardState, entries: persisted.entries.map(digestOf) }
+}
+
+const digests = new WeakMap<Entry, string>()
+
+function digestOf(entry: Entry): string {
+  const known = digests.get(entry) ?? hash('sha256', encodeEntry(entry))
+  digests.set(entry, known)
+  return known
 }
 
 /** Resolves with what `done` was given. */
@@ -137,6 +144,14 @@ export function held(store: RaftStore, of: Snapshot): (string | null)[] {
 }
 export const whole = (of: Snapshot): string[] => chunksOf(of).map((chunk) => hash('sha256', chunk))
 export const NONE = [null, null, null]
+
+/** The files of the journal of Alice's store under `root`, by the number of their first record. */
+export function journalsIn(root: string): string[] {
+  const folder = join(root, GROUP, ALICE)
+  const names = readdirSync(folder).filter((name) => /^journal\.\d+$/.test(name))
+  const first = (name: string) => Number(name.slice('journal.'.length))
+  return names.sort((a, b) => first(a) - first(b)).map((name) => join(folder, name))
+}
 
 /** Folders that are gone after the test that asked for them. */
 export class Folders {

@@ -30,17 +30,18 @@ import {
   RECEIVING_KEY,
   sealed,
 } from './lmdb-format.ts'
+import type { Edit } from './lmdb-journal-format.ts'
 
+/** In the order in which they are to be carried out. */
 export class Change {
-  readonly puts: { readonly key: Uint8Array; readonly value: Uint8Array }[] = []
-  readonly removals: Uint8Array[] = []
+  readonly edits: Edit[] = []
 
   put(key: Uint8Array, value: Uint8Array): void {
-    this.puts.push({ key, value: sealed(key, value) })
+    this.edits.push({ key, value: sealed(key, value) })
   }
 
   remove(key: Uint8Array): void {
-    this.removals.push(key)
+    this.edits.push({ key, value: null })
   }
 
   removeChunks(of: Snapshot, count: number): void {

@@ -5,8 +5,10 @@
  * - macOS: there `O_DSYNC`, which LMDB's last write of each transaction relies on, ends in the drive's cache. Only
  *   `F_FULLFSYNC` goes further (fsync(2) of macOS), and that is what Node's `fsync` does.
  */
-import { closeSync, fsync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 
 /** The drive under one file. */
 export class Drive {
@@ -18,9 +20,7 @@ export class Drive {
 
   /** What was written to the file with `O_DSYNC` is on the medium. */
   async flush(): Promise<void> {
-    const file = this.#file
-    if (file === null) return
-    await new Promise<void>((resolve, reject) => fsync(file, (error) => (error ? reject(error) : resolve())))
+    if (this.#file !== null) await flush(this.#file)
   }
 
   close(): void {
@@ -28,12 +28,26 @@ export class Drive {
   }
 }
 
+/** The same at once, for a store that is being opened. */
+export function flushDriveSync(path: string): void {
+  if (process.platform !== 'darwin') return
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** All that was written to the file is on the medium. */
+export const flush: (file: number) => Promise<void> = promisify(fsync)
+
 /** A file that is there whole or not at all. Its folder is still to be synced. */
-export function writeFileDurably(path: string, content: string): void {
+export function writeFileDurably(path: string, content: string | Uint8Array): void {
   const beside = `${path}.new`
   const file = openSync(beside, 'w', 0o600)
   try {
-    writeSync(file, content)
+    writeFileSync(file, content)
     fsyncSync(file)
   } finally {
     closeSync(file)
@@ -41,16 +55,17 @@ export function writeFileDurably(path: string, content: string): void {
   renameSync(beside, path)
 }
 
-/** The names in each folder from `folder` up to `top`. Windows cannot open folders, and needs no such step. */
+/** The names in each folder from `folder` up to `top`. */
 export function syncFolders(folder: string, top: string): void {
-  if (process.platform === 'win32') return
   for (let each = folder; ; each = dirname(each)) {
     syncFolder(each)
     if (each === top || each === dirname(each)) return
   }
 }
 
-function syncFolder(path: string): void {
+/** The names in one folder. Windows cannot open folders, and needs no such step. */
+export function syncFolder(path: string): void {
+  if (process.platform === 'win32') return
   let folder: number
   try {
     folder = openSync(path, 'r')
@@ -63,5 +78,16 @@ function syncFolder(path: string): void {
     fsyncSync(folder)
   } finally {
     closeSync(folder)
+  }
+}
+
+/** The same for a folder of our own, without waiting for it here. */
+export async function syncFolderSoon(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
   }
 }

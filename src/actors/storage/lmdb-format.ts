@@ -3,6 +3,7 @@
  *
  *   <path>/<group>/<member>/header     one line: format version, group, member
  *                           lease/     who may write (lmdb-lease.ts)
+ *                           journal.<n>  writes that LMDB may not have yet, from number n on (lmdb-journal-format.ts)
  *                           log/       the LMDB environment, one unnamed database:
  *
  *   key                      value, each behind a CRC-32 of key and value
@@ -13,13 +14,14 @@
  *   05                       the snapshot that is on its way here, and how many of its chunks have come, as CBOR
  *   06 + index (8 bytes BE) + checksum (its first 8 bytes) + number (4 bytes BE)
  *                            a chunk of a snapshot; of neither of the two: left behind by a crash, and removed with the next snapshot
+ *   07                       the number of the last record of the journal that is in here, as CBOR; absent where none is
  *   10 + number (8 bytes BE) a piece of the log: where it begins, and its entries, as on the wire, as CBOR
  *
  * The log is what its pieces come to, read by their numbers: each cuts what is there before where it begins, and goes on from there (Raft §5.3).
  * So a write is one record, however many entries it brings or cuts. Numbers leave no gap; pieces go from the first on, once all
  * their entries are compacted away.
  *
- * The session table is in the snapshot. 07 to 0f and 20 to ff are free. A store with keys this version
+ * The session table is in the snapshot. 08 to 0f and 20 to ff are free. A store with keys this version
  * does not know must have another format number, so that an old version refuses it rather than loses half of it.
  *
  * The header is written last when a store is made, and a log is renamed into place complete, so a crash on the way leaves
@@ -47,9 +49,18 @@ import { checker, type Field, field, hex, list, nullable, record, uint, written 
 import { damage, refusal } from './lmdb-environment.ts'
 import { BEGINNING, FORGOTTEN, type Persisted } from './storage.ts'
 
-export const FORMAT_VERSION = 3
+export const FORMAT_VERSION = 4
 
-const KEY = { header: 0x01, hardState: 0x02, own: 0x03, base: 0x04, receiving: 0x05, chunk: 0x06, piece: 0x10 } as const
+const KEY = {
+  header: 0x01,
+  hardState: 0x02,
+  own: 0x03,
+  base: 0x04,
+  receiving: 0x05,
+  chunk: 0x06,
+  checkpoint: 0x07,
+  piece: 0x10,
+} as const
 const CRC_BYTES = 4
 const HEADER = /^tessera\.store:(\d+) group:([0-9a-f]{64}) member:([0-9a-f]{64})\n$/
 
@@ -58,6 +69,7 @@ export const HARD_STATE_KEY = Uint8Array.of(KEY.hardState)
 export const OWN_KEY = Uint8Array.of(KEY.own)
 export const BASE_KEY = Uint8Array.of(KEY.base)
 export const RECEIVING_KEY = Uint8Array.of(KEY.receiving)
+export const CHECKPOINT_KEY = Uint8Array.of(KEY.checkpoint)
 
 export function pieceKey(number: number): Uint8Array {
   const key = Buffer.alloc(9)
@@ -147,6 +159,14 @@ const checkSnapshot = checker('Snapshot', snapshot.schema, [])
 const checkBase = checker('Base', baseRecord.schema, [])
 const checkReceiving = checker('Receiving', receivingRecord.schema, [])
 
+/** LMDB has all records of the journal up to this one. */
+export interface Checkpoint {
+  readonly last: number
+}
+
+const checkpointRecord = record<Checkpoint>({ last: uint() })
+const checkCheckpoint = checker('Checkpoint', checkpointRecord.schema, [])
+
 export function encodeSnapshot(value: Snapshot): Uint8Array {
   return written((writer) => snapshot.write(writer, value))
 }
@@ -157,6 +177,20 @@ export function encodeBase(value: EntryId): Uint8Array {
 
 export function encodeReceiving(value: Receiving): Uint8Array {
   return written((writer) => receivingRecord.write(writer, value))
+}
+
+/** Sealed. */
+export function encodeCheckpoint(value: Checkpoint): Uint8Array {
+  return sealed(
+    CHECKPOINT_KEY,
+    written((writer) => checkpointRecord.write(writer, value)),
+  )
+}
+
+/** Undefined before the first. Throws `StorageFailed` where it is not what was sealed. */
+export function decodeCheckpoint(value: Uint8Array | undefined): Checkpoint {
+  if (value === undefined) return { last: 0 }
+  return decoded('the checkpoint', unsealed(CHECKPOINT_KEY, value), checkCheckpoint, checkpointRecord)
 }
 
 /** Part of the log: what follows the entry before `from` is `entries`. */
@@ -182,12 +216,15 @@ export interface Found {
   readonly leftovers: readonly Uint8Array[]
 }
 
-/** All records of a log, in key order. Throws `StorageFailed` unless they are a whole log that belongs to `header`. */
-export function readStore(
-  records: Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>,
-  header: string,
-): Found {
-  let found = false
+/** Throws `StorageFailed` unless a log that has `value` at `HEADER_KEY` belongs to `header`. */
+export function checkBelongs(value: Uint8Array | undefined, header: string): void {
+  if (value === undefined || !same(unsealed(HEADER_KEY, value), Buffer.from(header))) {
+    throw damage('its log does not belong to its header')
+  }
+}
+
+/** All records of a log, in key order. Throws `StorageFailed` unless they are a whole log. */
+export function readStore(records: Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>): Found {
   let state: HardState | null = null
   let own: Snapshot | null = null
   let base = BEGINNING
@@ -203,10 +240,8 @@ export function readStore(
     else if (same(key, BASE_KEY)) base = decoded('the beginning of the log', bytes, checkBase, baseRecord)
     else if (same(key, RECEIVING_KEY))
       receiving = decoded('the snapshot to come', bytes, checkReceiving, receivingRecord)
-    else if (same(key, HEADER_KEY)) found = same(bytes, Buffer.from(header))
-    else throw damage('it has a record of an unknown kind')
+    else if (!same(key, HEADER_KEY) && !same(key, CHECKPOINT_KEY)) throw damage('it has a record of an unknown kind')
   }
-  if (!found) throw damage('its log does not belong to its header')
   if (base.index > (own?.index ?? 0)) throw damage('nothing stands for the beginning of its log')
   const leftovers = chunksOfNeither(chunks, own, receiving)
   const { first: firstPiece, ends: pieceEnds } = log

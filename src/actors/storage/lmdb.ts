@@ -2,31 +2,61 @@
  * `lmdb(path)`: a member's term, vote, formation, snapshot and log on disk, in LMDB. What was acknowledged survives the death of the process
  * and a power cut, as far as the medium keeps what it was told to flush.
  *
- * Lifecycle of a store: take the lease (lmdb-lease.ts) -> make the store, or check its header (lmdb-format.ts) and its pages
- * (lmdb-pages.ts) and read it -> write -> close: finish what is under way, give back the lease.
+ * Lifecycle of a store: take the lease (lmdb-lease.ts) -> make the store, or check its header (lmdb-format.ts), its pages
+ * (lmdb-pages.ts) and its journal (lmdb-journal.ts) and read it -> carry the journal over to LMDB -> write -> close: finish what is under
+ * way, give back the lease. A close leaves no more than a kill does: who opens the store next carries over what is in the journal.
+ *
+ * A write is answered once it is in the journal. When a file of that is full, a checkpoint carries it over to LMDB, in one
+ * transaction, while writes go on into the other file.
  *
  * Invariants:
  * - Until all checks are passed nothing of a store is written.
- * - Writes reach LMDB in the order they were given; each is in one transaction as a whole, its truncation with it.
- * - One transaction is under way at a time. What comes meanwhile waits and goes into the next one together, so N waiting writes
+ * - Writes reach the journal in the order they were given, and LMDB in that order; each is in one record and in one transaction as a whole,
+ *   its truncation with it.
+ * - One record is under way at a time. What comes meanwhile waits and goes into the next one together, so N waiting writes
  *   cost one sync (group commit).
- * - A snapshot is written chunk by chunk, each in a transaction of its own unless others wait, and counts once its last record is there.
- * - After the first failure nothing more is written and each write is answered with that failure. LMDB goes back to its last
- *   transaction, so what is on disk stays whole.
+ * - A snapshot is written chunk by chunk, each in a record of its own unless others wait, and counts once its last record is there.
+ * - After the first failure, of a record or of a checkpoint, nothing more is written and each write is answered with that failure. What was
+ *   answered before is in the journal or in LMDB, which goes back to its last transaction, so what is on disk stays whole.
  *
  * An idle store has no timer and no socket: it keeps no process alive.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { TesseraError } from '../../errors.ts'
 import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
 import type { Persist } from '../../machines/raft/effects.ts'
 import type { LogIndex, Snapshot } from '../../machines/raft/messages.ts'
 import { type Change, Changes } from './lmdb-changes.ts'
-import { Drive, syncFolders, writeFileDurably } from './lmdb-drive.ts'
+import { Drive, flushDriveSync, syncFolders, writeFileDurably } from './lmdb-drive.ts'
+import { Edits } from './lmdb-edits.ts'
 import { damage, type Environment, openEnvironment, refusal } from './lmdb-environment.ts'
-import { checkHeader, chunkKey, type Found, HEADER_KEY, headerOf, readStore, sealed, unsealed } from './lmdb-format.ts'
+import {
+  CHECKPOINT_KEY,
+  checkBelongs,
+  checkHeader,
+  chunkKey,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type Found,
+  HEADER_KEY,
+  headerOf,
+  readStore,
+  sealed,
+  unsealed,
+} from './lmdb-format.ts'
+import {
+  flushJournalFiles,
+  forgetJournalFiles,
+  hasJournal,
+  Journal,
+  makeJournalFile,
+  NO_JOURNAL,
+  readJournal,
+} from './lmdb-journal.ts'
+import { type Edit, recordBytes } from './lmdb-journal-format.ts'
 import { type Lease, takeLease } from './lmdb-lease.ts'
 import { checkPages } from './lmdb-pages.ts'
 import type { Done, Persisted, RaftStore, Storage } from './storage.ts'
@@ -73,13 +103,37 @@ function openHeld(folder: string, lease: Lease, group: GroupId, self: PeerId): R
   checkPages(join(log, 'data.mdb'))
   const environment = openEnvironment(log)
   try {
-    const found = readStore(environment.getRange({}), header)
-    if (kept === null) {
-      if (found.persisted !== null) throw damage('it has a log but no header')
-      writeFileDurably(join(folder, 'header'), header)
-      syncFolders(folder, dirname(dirname(dirname(folder))))
+    checkBelongs(environment.getBinary(HEADER_KEY), header)
+    const store = crc32(header)
+    const recovered = readJournal(folder, store, decodeCheckpoint(environment.getBinary(CHECKPOINT_KEY)).last)
+    if (recovered === null && kept !== null) throw damage('its journal is missing')
+    const edits = new Edits()
+    edits.add(recovered?.edits ?? [])
+    const found = readStore(edits.over(environment.getRange({})))
+    if (kept === null && found.persisted !== null) throw damage('it has a log but no header')
+
+    // All checks are passed. What a process before saw, and was killed or cut off, may not be on the medium yet; what follows builds on it.
+    const top = dirname(dirname(dirname(folder)))
+    syncFolders(folder, top)
+    flushJournalFiles(folder)
+    const { last, isReady } = recovered ?? NO_JOURNAL
+    if (!isReady) makeJournalFile(folder, last + 1)
+    if (edits.size > 0) {
+      environment.transactionSync(() => carryOut(environment, edits, last))
+      flushDriveSync(join(log, 'data.mdb'))
     }
-    return new LmdbStore(environment, lease, found, new Drive(join(log, 'data.mdb')))
+    forgetJournalFiles(folder, last + 1)
+    if (kept === null) {
+      writeFileDurably(join(folder, 'header'), header)
+      syncFolders(folder, top)
+    }
+    return new LmdbStore(
+      environment,
+      lease,
+      found,
+      new Journal(folder, store, last + 1),
+      new Drive(join(log, 'data.mdb')),
+    )
   } catch (cause) {
     void environment.close()
     throw cause
@@ -90,6 +144,7 @@ function openHeld(folder: string, lease: Lease, group: GroupId, self: PeerId): R
 function makeLog(folder: string, header: string): void {
   const log = join(folder, 'log')
   if (existsSync(join(log, 'data.mdb'))) return
+  if (hasJournal(folder)) throw damage('it has a journal but no log')
   const beside = `${log}.new`
   rmSync(beside, { recursive: true, force: true })
   const environment = openEnvironment(beside)
@@ -109,6 +164,12 @@ function readIfThere(path: string): string | null {
   }
 }
 
+/** Part of a transaction: afterwards LMDB has the journal up to record `last`. */
+function carryOut(environment: Environment, edits: Edits, last: number): void {
+  for (const { key, value } of edits) void (value === null ? environment.remove(key) : environment.put(key, value))
+  void environment.put(CHECKPOINT_KEY, encodeCheckpoint({ last }))
+}
+
 interface Waiting {
   /** Null where the write itself is wrong. */
   readonly change: Change | null
@@ -116,22 +177,34 @@ interface Waiting {
   readonly done: Done
 }
 
+/** What waits goes into one record up to here; the largest of what was written alone goes alone. */
+const TOGETHER_BYTES_MAX = 1024 * 1024
+/** A checkpoint of so many records of LMDB is due: each is some microseconds' work, all in one turn. */
+export const CHECKPOINT_EDITS_MAX = 2_048
+
 class LmdbStore implements RaftStore {
   readonly persisted: Persisted | null
   readonly #environment: Environment
   readonly #lease: Lease
   readonly #drive: Drive
+  readonly #journal: Journal
   readonly #changes: Changes
+  /** What is in the file of the journal that is written, and what is in the one that is carried over. */
+  #fresh = new Edits()
+  #leaving = new Edits()
+  /** Resolves once LMDB has what is leaving, or `#failure` says why not. */
+  #checkpoint: Promise<void> = Promise.resolve()
   #waiting: Waiting[] = []
   /** Runs while there is anything to write. */
   #writing: Promise<void> | null = null
   #failure: TesseraError | null = null
   #closed: Promise<void> | null = null
 
-  constructor(environment: Environment, lease: Lease, found: Found, drive: Drive) {
+  constructor(environment: Environment, lease: Lease, found: Found, journal: Journal, drive: Drive) {
     this.#environment = environment
     this.#lease = lease
     this.persisted = found.persisted
+    this.#journal = journal
     this.#drive = drive
     this.#changes = new Changes(found)
   }
@@ -156,10 +229,16 @@ class LmdbStore implements RaftStore {
     const snapshot = this.#closed ? null : this.#changes.snapshotAt(index)
     if (snapshot === null) return null
     const key = chunkKey(snapshot, at)
+    const value = this.#valueAt(key)
+    return value && unsealed(key, value)
+  }
+
+  #valueAt(key: Uint8Array): Uint8Array | null {
+    const edit = this.#fresh.at(key) ?? this.#leaving.at(key)
+    if (edit) return edit.value
     // What was committed a moment ago is seen only by a read transaction that began after it.
     this.#environment.resetReadTxn()
-    const value = this.#environment.getBinary(key)
-    return value === undefined ? null : unsealed(key, value)
+    return this.#environment.getBinary(key) ?? null
   }
 
   #wait(change: () => Change, done: Done): void {
@@ -176,20 +255,22 @@ class LmdbStore implements RaftStore {
 
   async #close(): Promise<void> {
     await this.#writing
+    await this.#checkpoint
+    this.#journal.close()
     this.#drive.close()
     await this.#environment.close()
     await this.#lease.release()
   }
 
   async #writeWaiting(): Promise<void> {
-    // What is written in the same turn of the event loop comes into the same transaction.
+    // What is written in the same turn of the event loop comes into the same record.
     await Promise.resolve()
     while (this.#waiting.length > 0 && !this.#failure) {
-      const wrong = this.#waiting.findIndex(({ change }) => change === null)
-      const together = this.#waiting.splice(0, wrong === -1 ? this.#waiting.length : wrong)
-      this.#failure = await this.#commit(together)
-      for (const { done } of together) done(this.#failure)
-      if (!this.#failure && wrong !== -1) this.#failure = this.#waiting[0]!.error as TesseraError
+      const together = this.#takeTogether()
+      const failure = await this.#commit(together)
+      this.#failure ??= failure
+      for (const { done } of together) done(failure)
+      if (this.#waiting[0]?.change === null) this.#failure ??= this.#waiting[0].error as TesseraError
     }
     const refused = this.#waiting
     this.#waiting = []
@@ -197,24 +278,71 @@ class LmdbStore implements RaftStore {
     for (const { done } of refused) done(this.#failure)
   }
 
-  #carryOut({ puts, removals }: Change): void {
-    for (const { key, value } of puts) void this.#environment.put(key, value)
-    for (const key of removals) void this.#environment.remove(key)
+  /** What comes first and goes into one record: nothing where the first is wrong itself. */
+  #takeTogether(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    for (const { change } of this.#waiting) {
+      bytes += change ? recordBytes(change.edits) : 0
+      if (change === null || (count > 0 && bytes > TOGETHER_BYTES_MAX)) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
   }
 
-  /** One transaction, one sync. */
   async #commit(together: readonly Waiting[]): Promise<TesseraError | null> {
-    if (together.length === 0) return null
+    const edits = together.flatMap(({ change }) => change?.edits ?? [])
+    if (edits.length === 0) return null
     try {
-      await this.#environment.batch(() => {
-        for (const { change } of together) if (change) this.#carryOut(change)
-      })
-      await this.#drive.flush()
+      await this.#keep(edits)
       return null
     } catch (cause) {
-      return refusal('A write did not reach the disk.', await reasonOf(cause))
+      return failureOf(cause)
     }
   }
+
+  /** One record of the journal, one sync. What no file of the journal has room for goes straight to LMDB. */
+  async #keep(edits: readonly Edit[]): Promise<void> {
+    const isFull = this.#fresh.size >= CHECKPOINT_EDITS_MAX || !this.#journal.hasRoomFor(edits)
+    if (isFull && !this.#journal.isBlank) await this.#turnOver()
+    this.#fresh.add(edits)
+    if (this.#journal.hasRoomFor(edits)) return this.#journal.append(edits)
+    await this.#turnOver()
+    await this.#carriedOver()
+  }
+
+  /** Begins a checkpoint, once the one before is done. */
+  async #turnOver(): Promise<void> {
+    await this.#carriedOver()
+    const reuse = this.#journal.isBlank ? async () => {} : await this.#journal.turnOver()
+    this.#leaving = this.#fresh
+    this.#fresh = new Edits()
+    this.#checkpoint = this.#carryOver(this.#journal.last)
+      .then(reuse)
+      .catch((cause: unknown) => {
+        this.#failure ??= failureOf(cause)
+      })
+  }
+
+  /** One transaction. */
+  async #carryOver(last: number): Promise<void> {
+    try {
+      await this.#environment.batch(() => carryOut(this.#environment, this.#leaving, last))
+    } catch (cause) {
+      throw await reasonOf(cause)
+    }
+    await this.#drive.flush()
+    this.#leaving = new Edits()
+  }
+
+  async #carriedOver(): Promise<void> {
+    await this.#checkpoint
+    if (this.#failure) throw this.#failure
+  }
+}
+
+function failureOf(cause: unknown): TesseraError {
+  return cause instanceof TesseraError ? cause : refusal('A write did not reach the disk.', cause)
 }
 
 /** Encoded now: a write that cannot be kept must not take part in a transaction with others. */

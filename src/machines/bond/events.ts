@@ -30,7 +30,7 @@ export interface BondContext extends Omit<BondInput, 'seed'> {
   readonly syncAttempts: number
   /** Acceptor: the verdict over the dialler's proof, told only after its tickets have been checked. */
   readonly proven: boolean
-  /** The link child stands and may be told to close. */
+  /** The link was opened, is not known to be down, and may be told to close. */
   readonly linked: boolean
   /** The own entry changed during the handshake: the peer is told once the bond is steady. */
   readonly entryDue: boolean
@@ -74,6 +74,8 @@ export type LinkReport =
   | { type: 'link.opened'; bondId: BondId }
   | { type: 'link.failed' }
   | { type: 'link.closed'; reason: CloseReason; byPeer: boolean }
+  /** It failed at what it was told. */
+  | { type: 'link.broken' }
   | LivenessReport
   | { type: 'bond.undecodable' }
   /** `known`: the catalog has an entry of the peer, which it may have brought itself. */
