@@ -111,6 +111,7 @@ export class BondEnds {
       entries: {
         own: () => this.#own.record.signed,
         signedOf: () => undefined,
+        knows: (peer) => this.#known.has(peer),
         bonded: () => [],
         learn: (entries) => {
           const all = verified(entries, NETWORK, systemClock.now(), (peer) => this.#known.get(peer))

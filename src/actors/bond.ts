@@ -34,6 +34,8 @@ export interface Entries {
   readonly own: () => SignedEntry
   /** What is held of that peer. */
   readonly signedOf: (peer: PeerId) => SignedEntry | undefined
+  /** That peer is in the catalog, and has not left. */
+  readonly knows: (peer: PeerId) => boolean
   /** Entries of all peers that this group has a steady bond with. */
   readonly bonded: () => readonly SignedEntry[]
   /** Verifies and keeps, only those `of` one peer where it is named; returns the peers of what was kept. */
@@ -204,7 +206,8 @@ export class BondLink implements BoundLink, Beating, StandingLink {
   #sendStart(link: Link): void {
     const { network, group, self } = this.#deps
     if (!group) return
-    link.send(encodeHandshake({ type: 'HandshakeStart', network, group: group.id, proof: this.#proof(link, self) }))
+    const [proof, entry] = [this.#proof(link, self), this.#deps.entries.own()]
+    link.send(encodeHandshake({ type: 'HandshakeStart', network, group: group.id, proof, entry }))
   }
 
   #sendEnd(link: Link): void {
@@ -246,8 +249,11 @@ export class BondLink implements BoundLink, Beating, StandingLink {
   #onHandshakeMessage(link: Link, message: HandshakeMessage): void {
     switch (message.type) {
       case 'HandshakeStart': {
-        const { network, group, proof } = message
-        return this.tell({ type: 'bond.handshakeStart', network, group, proven: this.#proven(link, proof) })
+        const { network, group, proof, entry } = message
+        const { entries } = this.#deps
+        entries.learn([entry], this.#peer)
+        const [proven, known] = [this.#proven(link, proof), entries.knows(this.#peer)]
+        return this.tell({ type: 'bond.handshakeStart', network, group, proven, known })
       }
       case 'HandshakeEnd': {
         const proven = this.#proven(link, message.proof)

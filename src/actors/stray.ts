@@ -22,11 +22,11 @@ export function strayLogic({ entries, ...deps }: StrayDeps): typeof bondMachine 
   })
 }
 
-export type StrayLink = Pick<BondInput, 'self' | 'network' | 'known' | 'seed'> & {
+export type StrayLink = Pick<BondInput, 'self' | 'network' | 'seed'> & {
   readonly linkNumber: number
   readonly peer: PeerId
 }
 
-export function strayInput({ self, network, linkNumber, peer, known, seed }: StrayLink): BondInput {
-  return { role: 'acceptor', self, peer, network, group: null, addresses: [], linkNumber, known, seed }
+export function strayInput({ self, network, linkNumber, peer, seed }: StrayLink): BondInput {
+  return { role: 'acceptor', self, peer, network, group: null, addresses: [], linkNumber, seed }
 }

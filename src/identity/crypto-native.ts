@@ -6,7 +6,7 @@
  * DER; a secret key whose public half nobody told is wrapped in the fixed DER prefix of RFC 8410 §7. Fresh keys are generated, not
  * imported. The keys of recently verified peers are kept.
  */
-import type { KeyObject } from 'node:crypto'
+import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { TesseraError } from '../errors.ts'
 import { IDENTITY } from '../limits.ts'
 import type { Agreement, CryptoProvider, Signer } from './crypto.ts'
@@ -35,6 +35,24 @@ function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 }
 
+/** The types of Node know other encodings only. */
+type PairTold = (
+  type: 'x25519',
+  how: { publicKeyEncoding: { format: 'jwk' } },
+) => {
+  readonly privateKey: KeyObject
+  readonly publicKey: JsonWebKey
+}
+
+function pointOf({ x = '' }: JsonWebKey): Uint8Array {
+  return expectBytes(new Uint8Array(Buffer.from(x, 'base64url')), 32, 'A public key')
+}
+
+interface AgreementPair {
+  readonly privateKey: KeyObject
+  readonly publicBytes: Uint8Array
+}
+
 class NativeKeys {
   readonly #node: NodeCrypto
   readonly #kept = new Map<string, KeyObject>()
@@ -56,8 +74,22 @@ class NativeKeys {
   }
 
   publicBytes(secret: KeyObject): Uint8Array {
-    const { x = '' } = this.#node.createPublicKey(secret).export({ format: 'jwk' })
-    return expectBytes(new Uint8Array(Buffer.from(x, 'base64url')), 32, 'A public key')
+    return pointOf(this.#node.createPublicKey(secret).export({ format: 'jwk' }))
+  }
+
+  /**
+   * Made and told in one call. A generated key must never be exported afterwards: while Node 20 does that it holds the key's lock, and where
+   * the collector comes by just then and takes the job that made this very key, that wants the same lock, and the process stands still for ever.
+   */
+  agreementPair(): AgreementPair {
+    const generate = this.#node.generateKeyPairSync as unknown as PairTold
+    const { privateKey, publicKey } = generate('x25519', { publicKeyEncoding: { format: 'jwk' } })
+    return { privateKey, publicBytes: pointOf(publicKey) }
+  }
+
+  agreementPairOf(secret: Uint8Array): AgreementPair {
+    const privateKey = this.secretKey('x25519', expectBytes(secret, 32, 'An X25519 secret key'))
+    return { privateKey, publicBytes: this.publicBytes(privateKey) }
   }
 
   /** The key of a peer whose signatures come again and again; null where the bytes are no key anyone should trust. */
@@ -88,11 +120,9 @@ function verifyWith(node: NodeCrypto, keys: NativeKeys): CryptoProvider['verify'
 }
 
 function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey?: Uint8Array): Agreement {
-  const privateKey = secretKey
-    ? keys.secretKey('x25519', expectBytes(secretKey, 32, 'An X25519 secret key'))
-    : node.generateKeyPairSync('x25519').privateKey
+  const { privateKey, publicBytes } = secretKey ? keys.agreementPairOf(secretKey) : keys.agreementPair()
   return {
-    publicKey: keys.publicBytes(privateKey),
+    publicKey: publicBytes,
     agree(point) {
       const other = keys.publicKey('x25519', expectBytes(point, 32, 'An X25519 public key'))
       let shared: Uint8Array

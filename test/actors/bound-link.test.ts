@@ -70,10 +70,10 @@ it('goes down with a bond that is stopped from outside, also by whoever spawned 
 it.each(['at once', 'later'])('that fails at what it is told, %s, goes down, and so does its bond', (when) => {
   const link = new Recorder()
   link.fails = when === 'at once'
-  const bond = createActor(withLink(bondMachine, link.make), { input: { ...ACCEPTOR, known: false } })
+  const bond = createActor(withLink(bondMachine, link.make), { input: ACCEPTOR })
   bond.start()
   link.fails = true
-  if (when === 'later') link.bond?.send(opened)
+  if (when === 'later') for (const event of [opened, { type: 'bond.peers' } as const]) link.bond?.send(event)
   expect(bond.getSnapshot()).toMatchObject({ status: 'done' })
   expect(link.heard).toContain('abandon')
 })

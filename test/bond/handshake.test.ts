@@ -20,7 +20,7 @@ import {
 
 const opened: BondEvent = { type: 'link.opened', bondId: BOND_ID }
 const granted: BondEvent = { type: 'bond.granted' }
-const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true } as const
+const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true, known: true } as const
 const end = { type: 'bond.handshakeEnd', proven: true } as const
 const peers = { type: 'bond.peers' } as const
 const claim = { type: 'bond.claim', bond: 'bond:222222', peer: PEER }
@@ -104,12 +104,6 @@ describe('the dialler', () => {
 })
 
 describe('the acceptor', () => {
-  it('step 0: closes `UnknownPeer` where the peer is not in its catalog', () => {
-    const bond = rig({ ...ACCEPTOR, known: false })
-    bond.send(opened)
-    expectEnd(bond, 'closed', 'UnknownPeer')
-  })
-
   it('step 1: waits for `HandshakeStart`, claims nothing before', () => {
     const bond = rig(ACCEPTOR)
     bond.send(opened)
@@ -138,10 +132,11 @@ describe('the acceptor', () => {
   })
 
   /** Step 2: each row fails one check and every later one; the first check in the table's order gives the reason. */
-  const wrong = { network: OTHER, group: OTHER, proven: false }
+  const wrong = { network: OTHER, group: OTHER, proven: false, known: false }
   it.each([
     ['DifferentNetwork', { ...start, ...wrong }, { type: 'bond.refused' }, REFUSED],
     ['GroupNotFound', { ...start, ...wrong, network: NETWORK }, { type: 'bond.refused' }, REFUSED],
+    ['UnknownPeer', { ...start, proven: false, known: false }, { type: 'bond.refused' }, REFUSED],
     ['AlreadyBonded', { ...start, proven: false }, { type: 'bond.refused' }, REFUSED],
     ['NotAllowed', { ...start, proven: false }, granted, REFUSED],
     ['NotAllowed', { ...start, proven: false }, granted, 'rejected' as const],

@@ -16,14 +16,18 @@ export const inert = bondMachine.provide({
   },
 })
 
-const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }
+const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true, known: true }
 const SAMPLES: Record<string, readonly AnyEventObject[]> = {
   'link.opened': [{ type: 'link.opened', bondId: BOND_ID }],
   'link.closed': ['UnknownPeer', 'UnexpectedClose', 'NotAllowed'].map((reason) => {
     return { type: 'link.closed', reason, byPeer: true }
   }),
   'bond.close': [{ type: 'bond.close', reason: 'Cancelled' }],
-  'bond.handshakeStart': [start, { ...start, network: OTHER }, { ...start, group: OTHER }, { ...start, proven: false }],
+  'bond.handshakeStart': [{}, { network: OTHER }, { group: OTHER }, { known: false }, { proven: false }].map(
+    (wrong) => {
+      return { ...start, ...wrong }
+    },
+  ),
   'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven })),
   'bond.entryUpdate': [true, false].map((genuine) => ({ type: 'bond.entryUpdate', genuine })),
 }
@@ -58,7 +62,6 @@ function eventsOf(snapshot: SnapshotFrom<typeof bondMachine>): AnyEventObject[] 
 export const INPUTS: Record<string, BondInput> = {
   dialler: DIALLER,
   acceptor: ACCEPTOR,
-  stranger: { ...ACCEPTOR, known: false },
   stray: { ...ACCEPTOR, group: null },
 }
 

@@ -30,7 +30,6 @@ export const DIALLER: BondInput = {
   group: GROUP,
   addresses: ['memory:peer'],
   linkNumber: null,
-  known: true,
   seed: [1, 2, 3, 4],
 }
 export const ACCEPTOR: BondInput = { ...DIALLER, role: 'acceptor', addresses: [], linkNumber: 7 }

@@ -93,7 +93,11 @@ describe('tickets', () => {
 
   it('are timed from when they were checked, not from when the bond became steady', () => {
     const bond = rig(ACCEPTOR, { tickets: until(2_500) })
-    bond.send(opened, { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, granted)
+    bond.send(
+      opened,
+      { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true, known: true },
+      granted,
+    )
     bond.pass(1_900)
     bond.send({ type: 'bond.peers' })
     bond.asked.tickets = REFUSED
@@ -169,7 +173,11 @@ describe('what ends a steady bond', () => {
     [{ type: 'bond.departure' }, 'closed', 'Departed'],
     [{ type: 'bond.superseded' }, 'closed', 'AlreadyBonded'],
     [{ type: 'bond.undecodable' }, 'failed', 'ProtocolViolation'],
-    [{ type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, 'closed', 'ProtocolViolation'],
+    [
+      { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true, known: true },
+      'closed',
+      'ProtocolViolation',
+    ],
     [{ type: 'bond.handshakeEnd', proven: true }, 'closed', 'ProtocolViolation'],
     [{ type: 'bond.peers' }, 'closed', 'ProtocolViolation'],
   ])('%o', (event, outcome, reason) => {

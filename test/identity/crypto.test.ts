@@ -65,6 +65,17 @@ describe('libsodium', () => {
   })
 })
 
+it('a generated key is told as it is made, and never exported: over that Node 20 may stand still for ever', () => {
+  const node = process.getBuiltinModule('node:crypto')
+  const imported = vi.spyOn(node, 'createPublicKey')
+  const generated = vi.spyOn(node, 'generateKeyPairSync')
+  expect(native.agreement().publicKey).toHaveLength(32)
+  expect(generated.mock.results.map(({ value }) => value.publicKey)).toEqual([
+    { kty: 'OKP', crv: 'X25519', x: expect.any(String) },
+  ])
+  expect(imported).not.toHaveBeenCalled()
+})
+
 describe.each([
   { name: 'native', provider: native },
   { name: 'native without libsodium', provider: openssl },

@@ -6,7 +6,7 @@ import { verified } from '../../src/actors/discovery.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { GroupId, NetworkId } from '../../src/identity/digest.ts'
 import { GroupKey } from '../../src/identity/group-key.ts'
-import { Identity } from '../../src/identity/keys.ts'
+import { Identity, type PeerId } from '../../src/identity/keys.ts'
 import { ENTRY_VERSION, type SignedEntry, signEntry } from '../../src/identity/peer-entry.ts'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
@@ -79,6 +79,7 @@ export function startBond(party: Party, start: Start): void {
 
 /** Read anew at each use, so that a party can become a liar between two messages. */
 function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): BondDeps {
+  const known = new Set<PeerId>()
   return {
     clock,
     endpoint,
@@ -92,9 +93,14 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
     entries: {
       own: () => entryOf(party.lies ? THIRD : party.identity, clock),
       signedOf: () => undefined,
+      knows: (peer) => known.has(peer),
       bonded: () => [],
-      learn: (entries, of) =>
-        verified(entries, NETWORK, clock.now()).flatMap(({ entry: { peer } }) => (of && peer !== of ? [] : [peer])),
+      learn: (entries, of) => {
+        const peers = verified(entries, NETWORK, clock.now()).map(({ entry: { peer } }) => peer)
+        const kept = peers.filter((peer) => !of || peer === of)
+        for (const peer of kept) known.add(peer)
+        return kept
+      },
     },
     accepted: () => accepted ?? undefined,
     deliver: () => {},

@@ -19,8 +19,6 @@ export interface BondInput {
   readonly group: GroupId | null
   readonly addresses: readonly string[]
   readonly linkNumber: number | null
-  /** Acceptor: the peer is in the catalog. */
-  readonly known: boolean
   readonly seed: RandomState
 }
 
@@ -80,7 +78,8 @@ export type LinkReport =
   | { type: 'link.broken' }
   | LivenessReport
   | { type: 'bond.undecodable' }
-  | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean }
+  /** `known`: the catalog has an entry of the peer, which it may have brought itself. */
+  | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean; known: boolean }
   | { type: 'bond.handshakeEnd'; proven: boolean }
   | { type: 'bond.peers' }
   | { type: 'bond.departure' }

@@ -153,18 +153,16 @@ export const bondMachine = bondSetup.createMachine({
           initial: 'connecting',
           states: {
             connecting: {
-              description: 'Step 0: takes the accepted link; its peer must be in the catalog.',
+              description: 'Step 0: takes the accepted link.',
               entry: [{ type: 'openLink', params: linkInput }, 'linkUp'],
               on: {
-                'link.opened': [
-                  { guard: 'peerUnknown', ...closes('UnknownPeer') },
-                  { target: 'awaiting', actions: { type: 'keepBondId', params: ({ event }) => event } },
-                ],
+                'link.opened': { target: 'awaiting', actions: { type: 'keepBondId', params: ({ event }) => event } },
               },
               after: deadline,
             },
             awaiting: {
-              description: 'Steps 1 and 2: waits for HandshakeStart; network first, then group.',
+              description:
+                'Steps 1 and 2: waits for HandshakeStart; network first, then group, then the peer’s own entry.',
               on: {
                 'bond.handshakeStart': [
                   {
@@ -172,6 +170,7 @@ export const bondMachine = bondSetup.createMachine({
                     ...closes('DifferentNetwork'),
                   },
                   { guard: { type: 'otherGroup', params: ({ event }) => event }, ...closes('GroupNotFound') },
+                  { guard: { type: 'unknownPeer', params: ({ event }) => event }, ...closes('UnknownPeer') },
                   { target: 'claiming', actions: { type: 'keepVerdict', params: ({ event }) => event } },
                 ],
               },

@@ -87,9 +87,9 @@ export const bondSetup = setup({
       nextBetween(context.random, 0, BOND.redialMinMs * 2 ** Math.max(0, context.syncAttempts - 1))[0],
   },
   guards: {
-    peerUnknown: ({ context }) => !context.known,
     proofHolds: ({ context }) => context.proven,
     otherNetwork: ({ context }, { network }: { network: string }) => network !== context.network,
+    unknownPeer: (_, { known }: { known: boolean }) => !known,
     otherGroup: ({ context }, { group }: { group: string }) => group !== context.group,
     proven: (_, { proven }: { proven: boolean }) => proven,
     genuine: (_, { genuine }: { genuine: boolean }) => genuine,
