@@ -3,7 +3,7 @@
  * wanted between the same two peers. A group would allow one bond for each pair.
  */
 import { createActor, enqueueActions, fromPromise, sendTo, setup } from 'xstate'
-import { linkLogic } from '../src/actors/bond.ts'
+import { bondLogic } from '../src/actors/bond.ts'
 import { verified } from '../src/actors/discovery.ts'
 import { OwnEntry } from '../src/actors/own-entry.ts'
 import { systemClock } from '../src/clock.ts'
@@ -95,33 +95,34 @@ export class BondEnds {
   }
 
   #bond(): typeof bondMachine {
-    return bondMachine.provide({
+    const chart = bondMachine.provide({
       actors: {
-        link: linkLogic({
-          clock: systemClock,
-          endpoint: this.#endpoint,
-          self: this.#identity.peer,
-          network: NETWORK,
-          group: { id: GROUP, key: KEY },
-          entries: {
-            own: () => this.#own.record.signed,
-            signedOf: () => undefined,
-            bonded: () => [],
-            learn: (entries) => {
-              const all = verified(entries, NETWORK, systemClock.now(), (peer) => this.#known.get(peer))
-              for (const record of all) this.#known.set(record.entry.peer, record)
-              return all.map(({ entry }) => entry.peer)
-            },
-          },
-          accepted: (linkNumber) => this.#take(linkNumber),
-          deliver: () => {},
-          attach: () => {},
-          acquainted: () => {},
-        }),
         checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {
           return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
         }),
       },
+    })
+    return bondLogic(chart, {
+      clock: systemClock,
+      endpoint: this.#endpoint,
+      self: this.#identity.peer,
+      network: NETWORK,
+      group: { id: GROUP, key: KEY },
+      entries: {
+        own: () => this.#own.record.signed,
+        signedOf: () => undefined,
+        knows: (peer) => this.#known.has(peer),
+        bonded: () => [],
+        learn: (entries) => {
+          const all = verified(entries, NETWORK, systemClock.now(), (peer) => this.#known.get(peer))
+          for (const record of all) this.#known.set(record.entry.peer, record)
+          return all.map(({ entry }) => entry.peer)
+        },
+      },
+      accepted: (linkNumber) => this.#take(linkNumber),
+      deliver: () => {},
+      attach: () => {},
+      acquainted: () => {},
     })
   }
 }

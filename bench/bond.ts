@@ -22,6 +22,8 @@ import { countWireBytes, wireBytes } from './wire-bytes.ts'
 
 const SIZES = [64, 200, 1_024, 16_384] as const
 const ENDS = 200
+/** And so many before: what is loaded, compiled and cached for all of them is none of theirs. */
+const ENDS_BEFORE = 1_000
 /** First pings, and what else follows a handshake. */
 const SETTLE_MS = 1_000
 /** Given to the pipe in one turn at most, and while less than this waits in it. */
@@ -173,10 +175,9 @@ async function memory(subject: Subject): Promise<BondRow> {
             .call('listenBonds', null)
             .then((to) => (count: number) => dialler.call('dialBonds', { to, count }))
         : await acceptor
-            .call('listenBare', 'count')
+            .call('listenBare', 'echo')
             .then((address) => (count: number) => dialler.call('dialBare', { address, count }))
-    // The first load, compile and cache what all share.
-    await open(ENDS)
+    await open(ENDS_BEFORE)
     await sleep(SETTLE_MS)
     const before = await Promise.all(children.map((child) => child.call('heldBytes', null)))
     await open(ENDS)

@@ -8,6 +8,7 @@ import { webSocket } from '../src/transport/websocket.ts'
 import { type BondAddress, BondEnds } from './bond-ends.ts'
 import { serve } from './child.ts'
 import { heldBytes } from './memory.ts'
+import { eventually } from './trio.ts'
 
 type Mode = 'echo' | 'count'
 
@@ -15,6 +16,13 @@ type Mode = 'echo' | 'count'
 let counted = 0
 const bonds = new BondEnds()
 const kept: unknown[] = []
+
+/** Unheard, an error would end the process. */
+function watch(socket: WebSocket): void {
+  socket.on('error', ignored).on('close', ignored)
+}
+
+const ignored = (): void => {}
 
 async function listenBare(onConnection: (socket: WebSocket) => void): Promise<string> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
@@ -40,6 +48,7 @@ const methods = {
   listenBare: (mode: Mode): Promise<string> =>
     listenBare((socket) => {
       kept.push(socket)
+      watch(socket)
       socket.on('message', (data: Buffer) => {
         if (mode === 'count') counted++
         else socket.send(data)
@@ -52,14 +61,18 @@ const methods = {
   dialBonds: async ({ to, count }: { to: BondAddress; count: number }): Promise<void> => {
     for (let i = 0; i < count; i++) await bonds.dial(to)
   },
+  /** As their user would hold them: each has said something and heard an answer, as the ends of bonds have. */
   dialBare: async ({ address, count }: { address: string; count: number }): Promise<void> => {
     const { WebSocket } = await import('ws')
     for (let i = 0; i < count; i++) {
       const socket = new WebSocket(address, { perMessageDeflate: false })
+      watch(socket)
       socket.on('message', () => counted++)
       kept.push(socket)
       await once(socket, 'open')
+      socket.send('hello')
     }
+    await eventually('all answers', async () => counted === kept.length)
   },
   heldBytes: async (_: null): Promise<number> => heldBytes(),
 }

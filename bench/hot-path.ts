@@ -2,10 +2,10 @@
  * What decisions about the hot path save: an event of the bond's chart (ADR 3), a delay of the chart for each heartbeat (ADR 4), a copy
  * of the log (ADR 8), and a step of raft's chart that leads nowhere else (ADR 17). Part of `npm run bench -- machine`.
  */
-import { createActor, fromCallback, fromPromise, SimulatedClock, setup } from 'xstate'
+import { createActor, fromPromise, SimulatedClock, setup } from 'xstate'
 import type { BondId, GroupId, NetworkId } from '../src/identity/digest.ts'
 import type { PeerId } from '../src/identity/keys.ts'
-import type { LinkCommand, LinkInput, TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
+import type { TicketInput, TicketVerdict } from '../src/machines/bond/events.ts'
 import { bondMachine } from '../src/machines/bond/machine.ts'
 import { inPlace } from '../src/machines/raft/in-place.ts'
 import { Log } from '../src/machines/raft/log.ts'
@@ -20,7 +20,6 @@ const id = (digit: string) => digit.repeat(64)
 async function steadyBond() {
   const inert = bondMachine.provide({
     actors: {
-      link: fromCallback<LinkCommand, LinkInput & {}>(() => {}),
       checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => {
         return { granted: true, expires: Number.POSITIVE_INFINITY, nowMs: 0 }
       }),

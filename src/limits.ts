@@ -60,6 +60,8 @@ export const BOND = {
   missedMax: 10,
   /** Dials of one group under way at a time; a handshake costs both ends some milliseconds of work. */
   dialsMax: 4,
+  /** The end of a pair that does not come first leaves it so long to the other to dial, and up to twice as long. */
+  patienceMs: 500,
   redialMinMs: 100,
   redialMaxMs: 30_000,
   /** Steady for this long: the next redial starts from `redialMinMs` again. */

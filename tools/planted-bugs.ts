@@ -236,8 +236,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'forget the results of sessions in a snapshot',
     file: `${RAFT}/session.ts`,
-    find: 'return { id, nonce, acknowledged, usedMs, results: results.entries() }',
-    replace: 'return { id, nonce, acknowledged, usedMs, results: results.entries().slice(results.size) }',
+    find: 'usedMs, runs: [...this.#runs] }',
+    replace: 'usedMs, runs: [] }',
   },
   {
     bug: 'restore a snapshot without its configuration',
@@ -254,8 +254,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'tell of a command where its copy stands',
     file: 'actors/replica.ts',
-    find: 'this.#deps.onCommand(session, sequence + i, outcome)',
-    replace: 'this.#deps.onCommand(session, sequence + i, { ...outcome, index })',
+    find: ': decision)',
+    replace: ': { ...decision, index })',
   },
   {
     bug: 'restore no snapshot at a restart',
@@ -287,21 +287,21 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'apply twice on retry',
     file: `${RAFT}/session.ts`,
-    find: "if (!session.results.has(sequence)) return 'apply'",
-    replace: "if (sequence > 0) return 'apply'",
+    find: "if (last === undefined || sequence >= endOf(last)) return 'apply'",
+    replace: "if (last === undefined || sequence > 0) return 'apply'",
   },
   {
     bug: 'take another session’s result for one’s own',
     file: 'actors/client.ts',
-    find: '  applied(session: number, sequence: number, outcome: Outcome): void {\n    if (session !== this.#session) return',
-    replace: '  applied(session: number, sequence: number, outcome: Outcome): void {\n    if (session < 0) return',
+    find: 'results }: Run<unknown>): void {\n    if (session !== this.#session) return',
+    replace: 'results }: Run<unknown>): void {\n    if (session < 0) return',
   },
   {
     bug: 'offer a command again under a new number',
     file: 'actors/client.ts',
-    find: 'if (offered.length > 0) this.#deps.propose(together(offered,',
+    find: 'const proposals = offers.flatMap(',
     replace:
-      'const renamed = offered.map((waiting) => { if (waiting.offers < 2) return waiting; this.#waiting.delete(waiting.sequence); const next = { ...waiting, sequence: this.#nextSequence++ }; this.#waiting.set(next.sequence, next); return next })\n    if (offered.length > 0) this.#deps.propose(together(renamed,',
+      'for (const offer of offers) if (offer.times > 0) { (offer as { sequence: number }).sequence = this.#nextSequence; this.#nextSequence = offer.end }\n    this.#offers.sort((a, b) => a.sequence - b.sequence)\n    const proposals = [...offers].flatMap(',
   },
   // bonds and discovery
   {

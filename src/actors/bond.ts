@@ -1,14 +1,14 @@
 /**
- * The link of a bond: what `bondMachine` invokes as `link`. It dials or takes an accepted link, speaks the handshake's wire messages,
+ * The link of a bond: what hears its chart's `openLink` and `tellLink`. It dials or takes an accepted link, speaks the handshake's wire messages,
  * makes and checks proofs and signed entries, and tells the chart only verdicts, so that no secret enters a snapshot.
  *
  * Raft messages do not pass through the chart: once the bond is steady they go straight to the group's raft actor, a batch at a time.
  * Nor does what shows that the peer lives: the link measures that itself, by its heartbeat. Nor do the entries that
  * it brings: who is to be dialled is the catalog's news, and in a mesh nearly all of what is brought is none.
  *
- * Lifecycle: dialling | accepted -> open (handshake messages) -> steady (bond messages) -> closed.
+ * Lifecycle: dialling | accepted -> open (handshake messages) -> steady (bond messages) -> closed. It goes down with its bond, however
+ * that ends. An object, not an actor: every bond has one, and an actor of its own would weigh as much as all that it does (ADR 24).
  */
-import { fromCallback, type NonReducibleUnknown } from 'xstate'
 import type { Clock } from '../clock.ts'
 import type { CloseReason } from '../errors.ts'
 import type { BondId, GroupId, NetworkId } from '../identity/digest.ts'
@@ -19,10 +19,13 @@ import type { SignedEntry } from '../identity/peer-entry.ts'
 import { WIRE } from '../limits.ts'
 import type { LinkCommand, LinkInput, LinkReport } from '../machines/bond/events.ts'
 import type { Rtt } from '../machines/bond/heartbeat.ts'
+import type { bondMachine } from '../machines/bond/machine.ts'
 import type { BondMessage, HandshakeMessage } from '../machines/bond/messages.ts'
 import type { RaftMessage } from '../machines/raft/messages.ts'
+import type { RandomState } from '../machines/random.ts'
 import { decodeBond, decodeHandshake, encodeBond, encodeHandshake } from '../transport/codec.ts'
 import type { Endpoint, Link } from '../transport/transport.ts'
+import { type BoundLink, type Reported, withLink } from './bound-link.ts'
 import { fitting } from './discovery.ts'
 import { type Beating, Heartbeat } from './heartbeat.ts'
 
@@ -31,6 +34,8 @@ export interface Entries {
   readonly own: () => SignedEntry
   /** What is held of that peer. */
   readonly signedOf: (peer: PeerId) => SignedEntry | undefined
+  /** That peer is in the catalog, and has not left. */
+  readonly knows: (peer: PeerId) => boolean
   /** Entries of all peers that this group has a steady bond with. */
   readonly bonded: () => readonly SignedEntry[]
   /** Verifies and keeps, only those `of` one peer where it is named; returns the peers of what was kept. */
@@ -63,19 +68,16 @@ export interface StandingLink {
   readonly rtt: Rtt | null
 }
 
-export function linkLogic(deps: BondDeps) {
-  return fromCallback<LinkCommand, LinkInput & NonReducibleUnknown>(({ input, sendBack, receive }) => {
-    const link = new BondLink(deps, input, sendBack)
-    receive((event) => link.handle(event))
-    link.open()
-    return () => link.abandon()
-  })
+/** The chart of a bond, with a real link. */
+export function bondLogic(chart: typeof bondMachine, deps: BondDeps): typeof bondMachine {
+  return withLink(chart, (bond, input) => new BondLink(deps, input, bond))
 }
 
-class BondLink implements Beating, StandingLink {
+export class BondLink implements BoundLink, Beating, StandingLink {
   readonly #deps: BondDeps
-  readonly #input: LinkInput
-  readonly tell: (report: LinkReport) => void
+  readonly #bond: Reported
+  readonly #peer: PeerId
+  readonly #seed: RandomState
   /** Null where nothing is dialled any more. */
   #dialling: AbortController | null = null
   #link: Link | null = null
@@ -84,10 +86,11 @@ class BondLink implements Beating, StandingLink {
   #closing = false
   #heartbeat: Heartbeat | null = null
 
-  constructor(deps: BondDeps, input: LinkInput, tell: (report: LinkReport) => void) {
+  constructor(deps: BondDeps, input: LinkInput, bond: Reported) {
     this.#deps = deps
-    this.#input = input
-    this.tell = tell
+    this.#bond = bond
+    this.#peer = input.peer
+    this.#seed = input.seed
   }
 
   get link(): Link | null {
@@ -98,11 +101,11 @@ class BondLink implements Beating, StandingLink {
     return this.#heartbeat?.rtt ?? null
   }
 
-  open(): void {
-    const { role, linkNumber } = this.#input
+  open(input: LinkInput): void {
+    const { role, linkNumber } = input
     if (role === 'dialler') {
       this.#dialling = new AbortController()
-      void this.#dial(this.#dialling.signal)
+      void this.#dial(input, this.#dialling.signal)
       return
     }
     const link = linkNumber === null ? undefined : this.#deps.accepted(linkNumber)
@@ -121,7 +124,7 @@ class BondLink implements Beating, StandingLink {
       case 'link.sendPeers':
         return this.#sendPeers(this.#link)
       case 'link.watch':
-        this.#heartbeat = new Heartbeat(this.#deps.clock, this.#input.seed, this)
+        this.#heartbeat = new Heartbeat(this.#deps.clock, this.#seed, this)
         return
       case 'link.departure':
         return this.#send({ type: 'Departure' })
@@ -130,13 +133,16 @@ class BondLink implements Beating, StandingLink {
     }
   }
 
-  /** The chart has ended or was stopped: whatever still stands goes down. */
+  /** The bond was stopped: whatever still stands goes down. */
   abandon(): void {
     this.#close('Cancelled')
   }
 
-  async #dial(signal: AbortSignal): Promise<void> {
-    const { peer, addresses, group } = this.#input
+  tell(report: LinkReport): void {
+    if (this.#bond.getSnapshot().status === 'active') this.#bond.send(report)
+  }
+
+  async #dial({ peer, addresses, group }: LinkInput, signal: AbortSignal): Promise<void> {
     for (const address of addresses) {
       try {
         const options = { protocol: 'tessera.groups.1', topic: group, peer, signal } as const
@@ -194,13 +200,14 @@ class BondLink implements Beating, StandingLink {
 
   #proven(link: Link, proof: Uint8Array): boolean {
     const { group } = this.#deps
-    return group?.key.verifyProof(link.sharedRandom(group.id), this.#input.peer, proof) ?? false
+    return group?.key.verifyProof(link.sharedRandom(group.id), this.#peer, proof) ?? false
   }
 
   #sendStart(link: Link): void {
     const { network, group, self } = this.#deps
     if (!group) return
-    link.send(encodeHandshake({ type: 'HandshakeStart', network, group: group.id, proof: this.#proof(link, self) }))
+    const [proof, entry] = [this.#proof(link, self), this.#deps.entries.own()]
+    link.send(encodeHandshake({ type: 'HandshakeStart', network, group: group.id, proof, entry }))
   }
 
   #sendEnd(link: Link): void {
@@ -221,7 +228,7 @@ class BondLink implements Beating, StandingLink {
    */
   #told(): readonly SignedEntry[] {
     const { own, signedOf, bonded } = this.#deps.entries
-    const theirs = signedOf(this.#input.peer)
+    const theirs = signedOf(this.#peer)
     return fitting([own(), ...(theirs ? [theirs] : []), ...bonded()])
   }
 
@@ -242,8 +249,11 @@ class BondLink implements Beating, StandingLink {
   #onHandshakeMessage(link: Link, message: HandshakeMessage): void {
     switch (message.type) {
       case 'HandshakeStart': {
-        const { network, group, proof } = message
-        return this.tell({ type: 'bond.handshakeStart', network, group, proven: this.#proven(link, proof) })
+        const { network, group, proof, entry } = message
+        const { entries } = this.#deps
+        entries.learn([entry], this.#peer)
+        const [proven, known] = [this.#proven(link, proof), entries.knows(this.#peer)]
+        return this.tell({ type: 'bond.handshakeStart', network, group, proven, known })
       }
       case 'HandshakeEnd': {
         const proven = this.#proven(link, message.proof)
@@ -265,7 +275,7 @@ class BondLink implements Beating, StandingLink {
   #onBondMessage(link: Link, message: BondMessage): void {
     switch (message.type) {
       case 'Raft':
-        return this.#deps.deliver(this.#input.peer, message.messages)
+        return this.#deps.deliver(this.#peer, message.messages)
       case 'Ping':
         return this.#pong(link, message.sentMs)
       case 'Pong':
@@ -273,7 +283,7 @@ class BondLink implements Beating, StandingLink {
       case 'Departure':
         return this.tell({ type: 'bond.departure' })
       case 'PeerEntryUpdate': {
-        const genuine = this.#deps.entries.learn([message.entry], this.#input.peer).length === 1
+        const genuine = this.#deps.entries.learn([message.entry], this.#peer).length === 1
         return this.tell({ type: 'bond.entryUpdate', genuine })
       }
       case 'BondFormed':

@@ -2,7 +2,7 @@
  * A member's own client: carries its commands to the leader and settles each promise with the result of its own command.
  *
  * Every command belongs to the member's session (Thesis §6.3) and has a sequence number, so offering it again, to the same leader or
- * the next, applies it once. Commands of one turn of the event loop leave together (`proposals.ts`). They are offered again when another
+ * the next, applies it once. Commands of one turn of the event loop leave together (`offer.ts`). They are offered again when another
  * leader is known, when nothing at all was answered for `RAFT.resendMs`, and when what was offered later has been answered. A command waits
  * until its deadline, then it is given up with `DeadlineExceeded`: whether it will be applied is not known.
  *
@@ -12,20 +12,11 @@
 import type { Clock } from '../clock.ts'
 import { type ErrorCode, TesseraError } from '../errors.ts'
 import { RAFT } from '../limits.ts'
-import { BySequence } from '../machines/raft/by-sequence.ts'
 import type { Commands, Proposal } from '../machines/raft/messages.ts'
+import type { Run } from '../machines/raft/session.ts'
 import { type Place, sizeOf } from '../transport/cbor-writer.ts'
-import { together } from './proposals.ts'
-
-/** What came of a command, alike on every member, and the index where. */
-export type Outcome =
-  | { readonly ok: true; readonly index: number; readonly result: unknown }
-  | {
-      readonly ok: false
-      readonly index: number
-      readonly code: 'CommandFailed' | 'SessionExpired'
-      readonly detail: string
-    }
+import { Failure } from './failure.ts'
+import { Offer } from './offer.ts'
 
 export interface ExecuteOptions {
   readonly signal?: AbortSignal
@@ -41,28 +32,13 @@ export interface ClientDeps {
   readonly propose: (proposals: readonly Proposal[]) => void
 }
 
-/** When a call is settled: once its command stands in this member's log, or once it is applied. */
-type Until = 'appended' | 'applied'
-
-/** Whoever asked for some commands together. */
+/** One command, and whoever asked for it. */
 export interface Call {
-  /** Command `i` of the call is settled. */
-  settle(i: number, error: TesseraError | null, index: number, result: unknown): void
-}
-
-interface Waiting {
-  readonly sequence: number
-  /** Its place in its call. */
-  readonly i: number
+  /** Handed back with an error. */
   readonly command: unknown
-  /** Where its encoding stands. */
-  readonly place: Place
-  readonly until: Until
-  readonly deadlineMs: number
-  readonly call: Call
-  /** How many times it was offered to a leader, and when last. */
-  offers: number
-  offeredMs: number
+  /** When it is settled: once its command stands in this member's log, or once it is applied. */
+  readonly until: 'appended' | 'applied'
+  settle(error: TesseraError | null, index: number, result: unknown): void
 }
 
 /** How often deadlines and silence are looked at. */
@@ -70,7 +46,11 @@ const SWEEP_MS = 100
 
 export class Client {
   readonly #deps: ClientDeps
-  readonly #waiting = new BySequence<Waiting>()
+  /** In order of their sequences; what is settled goes as soon as all before it is. */
+  readonly #offers: Offer[] = []
+  /** The last of them, while it may grow. */
+  #gathering: Offer | null = null
+  #waiting = 0
   #waitingBytes = 0
   #feeding = 0
   #nextSequence = 1
@@ -79,8 +59,6 @@ export class Client {
   #flushing = false
   /** When the first command of this turn came: the clock is not asked for each. */
   #turnMs = 0
-  #unoffered: Waiting[] = []
-  #unofferedBytes = 0
   #sweeper: unknown = null
   #lastAnswerMs = 0
   /** Something was answered since the last look. */
@@ -95,11 +73,7 @@ export class Client {
 
   /** Commands that have no answer yet. */
   get waiting(): number {
-    return this.#waiting.size
-  }
-
-  get #all(): Waiting[] {
-    return this.#waiting.entries().map(([, waiting]) => waiting)
+    return this.#waiting
   }
 
   /** The open session's id, or null. */
@@ -107,33 +81,25 @@ export class Client {
     return this.#session
   }
 
-  /** Settles each of `commands` (with its encoding) through `call`; this itself is synchronous and throws nothing. */
-  submit(
-    commands: readonly unknown[],
-    encoded: readonly Place[],
-    until: Until,
-    options: ExecuteOptions,
-    call: Call,
-  ): void {
-    const { length } = commands
-    const refusal = this.#refusal(encoded, options.signal)
+  /** Settles each of `calls`, the encodings of whose commands stand at `places`; this itself is synchronous and throws nothing. */
+  submit(calls: readonly Call[], places: readonly Place[], options: ExecuteOptions): void {
+    const refusal = this.#refusal(places, options.signal)
     if (refusal) {
-      for (let i = 0; i < length; i++) call.settle(i, refusal(commands[i]), 0, undefined)
+      for (const call of calls) call.settle(refusal(call.command), 0, undefined)
       return
     }
     const deadlineMs = this.#deadlineMs(options)
-    const told = options.signal ? this.#untilAborted(options.signal, length, call) : call
-    for (let i = 0; i < length; i++) this.#wait(i, commands[i], encoded[i] as Place, until, deadlineMs, told)
+    const told = options.signal ? this.#untilAborted(options.signal, calls) : calls
+    for (const [i, call] of told.entries()) this.#wait(call, places[i]!, deadlineMs)
     this.#offerSoon()
     this.#sweepSoon()
   }
 
-  /** `submit` of one command, without the lists: nearly every call is one. */
-  submitOne(command: unknown, place: Place, until: Until, options: ExecuteOptions, call: Call): void {
-    if (options.signal || this.#stopped || !this.#hasRoom(1, sizeOf(place))) {
-      return this.submit([command], [place], until, options, call)
-    }
-    this.#wait(0, command, place, until, this.#deadlineMs(options), call)
+  /** `submit` of one call, without the lists: nearly every call is one. */
+  submitOne(call: Call, place: Place, options: ExecuteOptions): void {
+    if (options.signal || this.#stopped || !this.#hasRoom(1, sizeOf(place)))
+      return this.submit([call], [place], options)
+    this.#wait(call, place, this.#deadlineMs(options))
     this.#offerSoon()
     this.#sweepSoon()
   }
@@ -148,29 +114,27 @@ export class Client {
   /** These now stand in this member's log, from `index` on; they may still be lost with their leader. */
   appended({ session, sequence, count }: Commands, index: number): void {
     if (this.#feeding === 0 || session !== this.#session) return
+    const offer = this.#offerOf(sequence)
     for (let i = 0; i < count; i++) {
-      const waiting = this.#waiting.get(sequence + i)
-      if (waiting?.until === 'appended') this.#settle(waiting, null, index + i, undefined)
+      if (offer?.callOf(sequence + i)?.until === 'appended')
+        this.#settle(offer, sequence + i, null, index + i, undefined)
     }
   }
 
-  /** Command `sequence` of `session` was applied. */
-  applied(session: number, sequence: number, outcome: Outcome): void {
+  /** Commands of `session` were applied. */
+  applied(session: number, { sequence, index, results }: Run<unknown>): void {
     if (session !== this.#session) return
-    const waiting = this.#waiting.get(sequence)
-    if (!waiting) return
-    this.#answeredOfferMs = Math.max(this.#answeredOfferMs, waiting.offeredMs)
+    const offer = this.#offerOf(sequence)
+    if (!offer || offer.isSettled) return
+    this.#answeredOfferMs = Math.max(this.#answeredOfferMs, offer.lastMs)
     this.#isAnswered = true
-    if (this.#waiting.size === 1) this.#noteAnswers(this.#deps.clock.monotonicMs())
-    if (outcome.ok) this.#settle(waiting, null, outcome.index, outcome.result)
-    else if (outcome.code === 'SessionExpired') this.#sessionExpired()
-    else
-      this.#settle(
-        waiting,
-        new TesseraError(outcome.code, { detail: outcome.detail, command: waiting.command }),
-        outcome.index,
-        undefined,
-      )
+    for (let i = 0; i < results.length; i++) {
+      const result = results[i]
+      if (!(result instanceof Failure)) this.#settle(offer, sequence + i, null, index + i, result)
+      else if (result.code === 'SessionExpired') return this.#sessionExpired()
+      else this.#fail(offer, sequence + i, result.code, { detail: result.detail, index: index + i })
+    }
+    if (this.#waiting === 0) this.#noteAnswers(this.#deps.clock.monotonicMs())
   }
 
   /**
@@ -181,12 +145,10 @@ export class Client {
     if (code === 'NoLeader') return
     for (const proposal of proposals) {
       if (proposal.kind !== 'commands') continue
+      const offer = this.#offerOf(proposal.sequence)
+      if (offer?.times !== 1) continue
       const end = proposal.sequence + proposal.count
-      for (let sequence = proposal.sequence; sequence < end; sequence++) {
-        const waiting = this.#waiting.get(sequence)
-        if (waiting?.offers === 1)
-          this.#settle(waiting, new TesseraError('Busy', { command: waiting.command }), 0, undefined)
-      }
+      for (let sequence = proposal.sequence; sequence < end; sequence++) this.#fail(offer, sequence, 'Busy')
     }
   }
 
@@ -198,22 +160,22 @@ export class Client {
   /** Every waiting call is rejected, and every later one. */
   stop(code: ErrorCode): void {
     this.#stopped = new TesseraError(code)
-    for (const waiting of this.#all) this.#settle(waiting, new TesseraError(code), 0, undefined)
+    this.#failAll(() => true, code)
     this.#deps.clock.clearTimeout(this.#sweeper)
     this.#sweeper = null
   }
 
-  #refusal(encoded: readonly Place[], signal: AbortSignal | undefined): ((command: unknown) => TesseraError) | null {
+  #refusal(places: readonly Place[], signal: AbortSignal | undefined): ((command: unknown) => TesseraError) | null {
     if (this.#stopped) return (command) => new TesseraError(this.#stopped?.code ?? 'NotJoined', { command })
     if (signal?.aborted) return (command) => aborted(command, signal)
     let bytes = 0
-    for (const one of encoded) bytes += sizeOf(one)
-    return this.#hasRoom(encoded.length, bytes) ? null : (command) => new TesseraError('Busy', { command })
+    for (const place of places) bytes += sizeOf(place)
+    return this.#hasRoom(places.length, bytes) ? null : (command) => new TesseraError('Busy', { command })
   }
 
   /** For so many commands more, of so many bytes together, none larger than a command may be. */
   #hasRoom(count: number, bytes: number): boolean {
-    return this.#waiting.size + count <= RAFT.waitingCommandsMax && this.#waitingBytes + bytes <= RAFT.waitingBytesMax
+    return this.#waiting + count <= RAFT.waitingCommandsMax && this.#waitingBytes + bytes <= RAFT.waitingBytesMax
   }
 
   #deadlineMs({ timeoutMs = RAFT.executeTimeoutMs }: ExecuteOptions): number {
@@ -221,15 +183,24 @@ export class Client {
     return this.#turnMs + timeoutMs
   }
 
-  #wait(i: number, command: unknown, place: Place, until: Until, deadlineMs: number, call: Call): void {
-    if (this.#waiting.size === 0) this.#beginAfterPause(this.#turnMs)
-    const sequence = this.#nextSequence++
-    const waiting: Waiting = { sequence, i, command, place, until, deadlineMs, call, offers: 0, offeredMs: 0 }
-    this.#waiting.set(sequence, waiting)
-    this.#waitingBytes += sizeOf(place)
-    if (until === 'appended') this.#feeding++
-    this.#unoffered.push(waiting)
-    this.#unofferedBytes += sizeOf(place)
+  #wait(call: Call, place: Place, deadlineMs: number): void {
+    if (this.#waiting === 0) this.#beginAfterPause(this.#turnMs)
+    const bytes = sizeOf(place)
+    this.#gathererFor(bytes).add(call, place, deadlineMs)
+    this.#nextSequence++
+    this.#waiting++
+    this.#waitingBytes += bytes
+    if (call.until === 'appended') this.#feeding++
+  }
+
+  /** What one turn gathers goes together; but what fills an entry need not wait for more: disks and peers take it up meanwhile. */
+  #gathererFor(bytes: number): Offer {
+    if (this.#gathering?.hasRoom(bytes)) return this.#gathering
+    this.#offerGathered()
+    const offer = new Offer(this.#nextSequence)
+    this.#offers.push(offer)
+    this.#gathering = offer
+    return offer
   }
 
   /** After a long silence the group may have forgotten the session, or be about to: all that was said in it is settled. */
@@ -241,35 +212,76 @@ export class Client {
     this.#lastAnswerMs = nowMs
   }
 
-  #settle(waiting: Waiting, error: TesseraError | null, index: number, result: unknown): void {
-    if (!this.#waiting.delete(waiting.sequence)) return
-    this.#waitingBytes -= sizeOf(waiting.place)
-    if (waiting.until === 'appended') this.#feeding--
-    waiting.call.settle(waiting.i, error, index, result)
+  /** The offer that command `sequence` is of. */
+  #offerOf(sequence: number): Offer | undefined {
+    let low = 0
+    let high = this.#offers.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#offers[middle]!.end <= sequence) low = middle + 1
+      else high = middle
+    }
+    const offer = this.#offers[low]
+    return offer && offer.sequence <= sequence ? offer : undefined
   }
 
-  /** `call` for the next `count` commands, which are given up when the signal fires; the last one settled takes the listener off. */
-  #untilAborted(signal: AbortSignal, count: number, call: Call): Call {
+  #settle(offer: Offer, sequence: number, error: TesseraError | null, index: number, result: unknown): void {
+    const call = offer.take(sequence)
+    if (call === null) return
+    this.#waiting--
+    if (call.until === 'appended') this.#feeding--
+    if (offer.isSettled) this.#forget(offer)
+    call.settle(error, index, result)
+  }
+
+  #forget(offer: Offer): void {
+    this.#waitingBytes -= offer.bytes
+    if (offer === this.#gathering) this.#gathering = null
+    while (this.#offers[0]?.isSettled) this.#offers.shift()
+  }
+
+  #fail(
+    offer: Offer,
+    sequence: number,
+    code: ErrorCode,
+    { detail, index = 0 }: { detail?: string; index?: number } = {},
+  ): void {
+    const call = offer.callOf(sequence)
+    if (call === null) return
+    const error = new TesseraError(code, { ...(detail === undefined ? {} : { detail }), command: call.command })
+    this.#settle(offer, sequence, error, index, undefined)
+  }
+
+  /** Whoever waits for what `isMeant`. */
+  #failAll(isMeant: (offer: Offer, deadlineMs: number) => boolean, code: ErrorCode): void {
+    for (const offer of [...this.#offers]) {
+      for (const sequence of offer.waitingUntil((deadlineMs) => isMeant(offer, deadlineMs)))
+        this.#fail(offer, sequence, code)
+    }
+  }
+
+  /** The next calls, which are given up when the signal fires; the last one settled takes the listener off. */
+  #untilAborted(signal: AbortSignal, calls: readonly Call[]): readonly Call[] {
     const first = this.#nextSequence
-    let open = count
+    let open = calls.length
     const giveUp = () => {
-      for (let sequence = first; sequence < first + count; sequence++) {
-        const waiting = this.#waiting.get(sequence)
-        if (waiting) this.#settle(waiting, aborted(waiting.command, signal), 0, undefined)
+      for (const [i, { command }] of calls.entries()) {
+        const offer = this.#offerOf(first + i)
+        if (offer) this.#settle(offer, first + i, aborted(command, signal), 0, undefined)
       }
     }
     signal.addEventListener('abort', giveUp, { once: true })
-    return {
-      settle: (i, error, index, result) => {
+    return calls.map((call) => ({
+      command: call.command,
+      until: call.until,
+      settle: (error, index, result) => {
         if (--open === 0) signal.removeEventListener('abort', giveUp)
-        call.settle(i, error, index, result)
+        call.settle(error, index, result)
       },
-    }
+    }))
   }
 
-  /** What one turn gathers goes together; but what fills an entry need not wait for more: disks and peers take it up meanwhile. */
   #offerSoon(): void {
-    if (this.#session !== null && this.#unofferedBytes >= RAFT.entryBytesMax) return this.#offerGathered()
     if (this.#flushing) return
     this.#flushing = true
     this.#deps.clock.endOfTurn(() => {
@@ -279,68 +291,51 @@ export class Client {
     })
   }
 
-  #offerGathered(): void {
-    this.#offer(this.#takeGathered())
-  }
-
-  #takeGathered(): readonly Waiting[] {
-    const gathered = this.#unoffered
-    this.#unoffered = []
-    this.#unofferedBytes = 0
-    return gathered
-  }
-
   #openSession(): void {
-    if (this.#nonce !== null || this.#waiting.size === 0) return
+    if (this.#nonce !== null || this.#waiting === 0) return
     this.#nonce = this.#deps.nonce()
     this.#deps.propose([{ kind: 'session', nonce: this.#nonce }])
   }
 
+  /** What was gathered goes; without a session it stays until there is one. */
+  #offerGathered(): void {
+    const gathered = this.#gathering
+    this.#gathering = null
+    if (gathered) this.#offer([gathered])
+  }
+
   /** Offers again all that waits; the session makes that harmless. */
   #offerAll(): void {
-    if (this.#waiting.size === 0) return
+    if (this.#waiting === 0) return
     if (this.#session === null) {
       if (this.#nonce === null) this.#openSession()
       else this.#deps.propose([{ kind: 'session', nonce: this.#nonce }])
       return
     }
-    this.#takeGathered()
-    this.#offer(this.#all)
+    this.#gathering = null
+    this.#offer(this.#offers)
   }
 
-  #offer(gathered: readonly Waiting[]): void {
+  #offer(offers: readonly Offer[]): void {
     const session = this.#session
-    const oldest = this.#waiting.first
+    const [oldest] = this.#offers
     if (session === null || oldest === undefined) return
-    const acknowledged = oldest - 1
+    const acknowledged = oldest.firstWaiting - 1
     const nowMs = this.#deps.clock.monotonicMs()
-    const offered = this.#stillWaiting(gathered)
-    for (const waiting of offered) {
-      waiting.offers++
-      waiting.offeredMs = nowMs
-    }
-    if (offered.length > 0) this.#deps.propose(together(offered, session, acknowledged))
-  }
-
-  /** Some may have been given up since they were gathered. */
-  #stillWaiting(gathered: readonly Waiting[]): readonly Waiting[] {
-    const isWaiting = ({ sequence }: Waiting) => this.#waiting.has(sequence)
-    return gathered.every(isWaiting) ? gathered : gathered.filter(isWaiting)
+    const proposals = offers.flatMap((offer) => offer.proposals(session, acknowledged, nowMs))
+    if (proposals.length > 0) this.#deps.propose(proposals)
   }
 
   /** The group forgot this session: what was offered in it may or may not be applied; what was not goes into a new one. */
   #sessionExpired(): void {
     this.#session = null
     this.#nonce = null
-    for (const waiting of this.#all) {
-      if (waiting.offers > 0)
-        this.#settle(waiting, new TesseraError('SessionExpired', { command: waiting.command }), 0, undefined)
-    }
+    this.#failAll(({ times }) => times > 0, 'SessionExpired')
     this.#openSession()
   }
 
   #sweepSoon(): void {
-    if (this.#sweeper !== null || this.#waiting.size === 0) return
+    if (this.#sweeper !== null || this.#waiting === 0) return
     this.#sweeper = this.#deps.clock.setTimeout(() => {
       this.#sweeper = null
       this.#sweep(this.#deps.clock.monotonicMs())
@@ -356,19 +351,16 @@ export class Client {
 
   #sweep(nowMs: number): void {
     this.#noteAnswers(nowMs)
-    for (const waiting of this.#all) {
-      if (waiting.deadlineMs > nowMs) continue
-      this.#settle(waiting, new TesseraError('DeadlineExceeded', { command: waiting.command }), 0, undefined)
-    }
+    this.#failAll((_, deadlineMs) => deadlineMs <= nowMs, 'DeadlineExceeded')
     if (nowMs - this.#lastAnswerMs >= RAFT.resendMs) {
       this.#lastAnswerMs = nowMs
       this.#offerAll()
-    } else this.#offer(this.#all.filter((waiting) => this.#isOvertaken(waiting, nowMs)))
+    } else this.#offer(this.#offers.filter((offer) => this.#isOvertaken(offer, nowMs)))
   }
 
   /** Later offers were answered, and this one has had its time. */
-  #isOvertaken({ offers, offeredMs }: Waiting, nowMs: number): boolean {
-    return offers > 0 && offeredMs < this.#answeredOfferMs && nowMs - offeredMs >= RAFT.resendMs
+  #isOvertaken({ times, lastMs }: Offer, nowMs: number): boolean {
+    return times > 0 && lastMs < this.#answeredOfferMs && nowMs - lastMs >= RAFT.resendMs
   }
 }
 

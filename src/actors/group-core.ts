@@ -36,7 +36,7 @@ import type { RandomState } from '../machines/random.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { encodeBond } from '../transport/codec.ts'
 import type { Endpoint, Link } from '../transport/transport.ts'
-import { type Entries, linkLogic } from './bond.ts'
+import { bondLogic, type Entries } from './bond.ts'
 import { BondBook } from './bond-book.ts'
 import { Client } from './client.ts'
 import { FormingWatch } from './forming-watch.ts'
@@ -121,7 +121,7 @@ export class GroupCore {
     this.replica = new Replica({
       machine: deps.machine,
       onSession: (name, index) => this.client.sessionOpened(name, index),
-      onCommand: (session, sequence, outcome) => this.client.applied(session, sequence, outcome),
+      onApplied: (session, run) => this.client.applied(session, run),
     })
     this.client = new Client({
       clock,
@@ -247,23 +247,23 @@ export class GroupCore {
 
   #bondLogic(group: GroupId): typeof bondMachine {
     const { clock, endpoint, self, network, key, entries, accepted, syncWith } = this.deps
-    return bondMachine.provide({
+    const chart = bondMachine.provide({
       actors: {
-        link: linkLogic({
-          clock,
-          endpoint,
-          self,
-          network,
-          group: { id: group, key },
-          entries: { ...entries, bonded: () => this.bonds.entries() },
-          accepted,
-          deliver: (peer, messages) => this.#deliver(peer, messages),
-          attach: (id, link) => this.bonds.attach(id, link),
-          acquainted: (id, peers) => this.bonds.acquainted(id, peers),
-        }),
         checkTickets: fromPromise(({ input }) => checkTickets(input, this.deps)),
         syncCatalog: fromPromise(({ input }) => syncWith(input.peer, input.addresses)),
       },
+    })
+    return bondLogic(chart, {
+      clock,
+      endpoint,
+      self,
+      network,
+      group: { id: group, key },
+      entries: { ...entries, bonded: () => this.bonds.entries() },
+      accepted,
+      deliver: (peer, messages) => this.#deliver(peer, messages),
+      attach: (id, link) => this.bonds.attach(id, link),
+      acquainted: (id, peers) => this.bonds.acquainted(id, peers),
     })
   }
 

@@ -155,7 +155,7 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
 
   async #submitMany(
     commands: readonly CommandOf<M>[],
-    until: 'appended' | 'applied',
+    until: Call['until'],
     options: ExecuteOptions = {},
   ): Promise<Executed<ResultOf<M>>[]> {
     this.#assertJoined()
@@ -165,41 +165,60 @@ export class Group<M extends AnyStateMachine = AnyStateMachine> {
       const executed = new Array<Executed<ResultOf<M>>>(commands.length)
       let open = commands.length
       let failure: TesseraError | null = null
-      const settle: Call['settle'] = (i, error, index, result) => {
-        if (error) failure ??= error
-        else executed[i] = { index, result: result as ResultOf<M> }
-        if (--open > 0) return
-        if (failure) reject(failure)
-        else resolve(executed)
-      }
-      this.#core.client.submit(commands, encoded, until, options, { settle })
+      const calls = commands.map((command, i): Call => {
+        return {
+          command,
+          until,
+          settle: (error, index, result) => {
+            if (error) failure ??= error
+            else executed[i] = { index, result: result as ResultOf<M> }
+            if (--open > 0) return
+            if (failure) reject(failure)
+            else resolve(executed)
+          },
+        }
+      })
+      this.#core.client.submit(calls, encoded, options)
     })
   }
 
   #submitOne(
     command: CommandOf<M>,
-    until: 'appended' | 'applied',
-    options: ExecuteOptions = {},
+    until: Call['until'],
+    options: ExecuteOptions = NO_OPTIONS,
   ): Promise<Executed<ResultOf<M>>> {
-    return new Promise((resolve, reject) => {
+    const call = new One<ResultOf<M>>(command, until)
+    try {
       this.#assertJoined()
-      this.#core.client.submitOne(command, encodeCommand(command), until, options, new One(resolve, reject))
-    })
+      this.#core.client.submitOne(call, encodeCommand(command), options)
+    } catch (error) {
+      call.reject(error)
+    }
+    return call.promise
   }
 }
 
-/** A call of one command: nearly every call is one. Thousands wait at a time, so there is one object for each and no closure. */
-class One<Result> implements Call {
-  readonly #resolve: (executed: Executed<Result>) => void
-  readonly #reject: (error: TesseraError) => void
+const NO_OPTIONS: ExecuteOptions = {}
 
-  constructor(resolve: (executed: Executed<Result>) => void, reject: (error: TesseraError) => void) {
-    this.#resolve = resolve
-    this.#reject = reject
+/** A call of one command, which nearly every call is, and its promise. Thousands wait at a time, so each is as few objects as can be. */
+class One<Result> implements Call {
+  readonly command: unknown
+  readonly until: Call['until']
+  readonly promise: Promise<Executed<Result>>
+  #resolve!: (executed: Executed<Result>) => void
+  reject!: (error: unknown) => void
+
+  constructor(command: unknown, until: Call['until']) {
+    this.command = command
+    this.until = until
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.reject = reject
+    })
   }
 
-  settle(_: number, error: TesseraError | null, index: number, result: unknown): void {
-    if (error) this.#reject(error)
+  settle(error: TesseraError | null, index: number, result: unknown): void {
+    if (error) this.reject(error)
     else this.#resolve({ index, result: result as Result })
   }
 }

@@ -216,9 +216,9 @@ export class TesseraNode {
         }),
         receiveStray: enqueueActions(({ enqueue, event }) => {
           if (event.type !== 'node.strayLink') return
-          const { linkNumber, peer, known } = event
+          const { linkNumber, peer } = event
           const { id: self, network } = this
-          const input = strayInput({ self, network, linkNumber, peer, known, seed: this.#seed() })
+          const input = strayInput({ self, network, linkNumber, peer, seed: this.#seed() })
           enqueue.spawnChild('stray', { id: `stray:${linkNumber}`, input })
         }),
         tellGroupsToStop: enqueueActions(({ enqueue }) => {
@@ -309,10 +309,9 @@ export class TesseraNode {
       return
     }
     const linkNumber = this.#accepted.numberOf(link)
-    const known = this.#entryOf(link.peer) !== undefined
     const joined = link.topic === null ? undefined : this.#groups.get(link.topic)
-    if (joined) joined.core.actor.send({ type: 'group.linkAccepted', linkNumber, peer: link.peer, known })
-    else this.actor.send({ type: 'node.strayLink', linkNumber, peer: link.peer, known })
+    if (joined) joined.core.actor.send({ type: 'group.linkAccepted', linkNumber, peer: link.peer })
+    else this.actor.send({ type: 'node.strayLink', linkNumber, peer: link.peer })
   }
 
   /** The last genuine word of `peer`, however old: being away for long takes nothing from what it is allowed. */
@@ -326,6 +325,7 @@ export class TesseraNode {
       own: () => this.#own.record.signed,
       signedOf: (peer) => recordOf(this.#catalog, peer)?.signed,
       entryOf: (peer) => this.#entryOf(peer),
+      knows: (peer) => this.#entryOf(peer) !== undefined,
       learn: (entries, of) => {
         const all = genuine(entries, this.#exchanges)
         const records = of ? all.filter(({ entry }) => entry.peer === of) : all

@@ -9,23 +9,26 @@ import { assert } from '../errors.ts'
 import { RAFT } from '../limits.ts'
 import type { Apply } from '../machines/raft/effects.ts'
 import type { CommandsEntry, Entry, LogIndex } from '../machines/raft/messages.ts'
-import { SessionTable } from '../machines/raft/session.ts'
+import { type OpenRun, type Run, SessionTable } from '../machines/raft/session.ts'
 import type { AnyStateMachine } from '../machines/state-machine.ts'
 import { Cursor } from '../transport/cbor-cursor.ts'
 import { decodeValue } from '../transport/codec.ts'
-import type { Outcome } from './client.ts'
+import { Failure } from './failure.ts'
 import { decodeState, encodeState } from './snapshot-format.ts'
 
 export interface ReplicaDeps {
   readonly machine: AnyStateMachine
   readonly onSession: (nonce: string, index: number) => void
-  /** Its index is where it took effect, which is before where it stands when it stands there for the second time. */
-  readonly onCommand: (session: number, sequence: number, outcome: Outcome) => void
+  /**
+   * Commands of a session and what came of them; a result that is a `Failure` is none. The index is where they took effect, which is before where they
+   * stand when they stand there for the second time.
+   */
+  readonly onApplied: (session: number, run: Run<unknown>) => void
 }
 
 export class Replica {
   readonly #deps: ReplicaDeps
-  readonly #sessions = new SessionTable<Outcome>()
+  readonly #sessions = new SessionTable<unknown>()
   #applied = 0
 
   constructor(deps: ReplicaDeps) {
@@ -71,39 +74,44 @@ export class Replica {
   }
 
   #applyCommands(entry: CommandsEntry, first: number): void {
-    const { session, sequence, packed } = entry
+    const { session: id, sequence, acknowledged, count, packed } = entry
+    const session = this.#sessions.use(id)
+    if (session === null) return this.#expired(entry, first)
+    session.acknowledge(Math.min(acknowledged, sequence - 1))
     const cursor = new Cursor(packed)
-    for (let i = 0; i < entry.count; i++) {
+    let run: OpenRun<unknown> | null = null
+    for (let i = 0; i < count; i++) {
       const index = first + i
       const length = cursor.skipBytes(RAFT.commandBytesMax)
       this.#applied = index
-      const outcome = this.#once(entry, sequence + i, index, cursor.at - length, cursor.at)
-      this.#deps.onCommand(session, sequence + i, outcome)
+      const decision = session.decide(sequence + i)
+      if (decision === 'apply') {
+        run ??= session.begin(sequence + i, index)
+        run.results.push(this.#resultOf(entry, index, cursor.at - length, cursor.at))
+        continue
+      }
+      if (run !== null) this.#deps.onApplied(id, run)
+      run = null
+      this.#deps.onApplied(id, decision === 'stale' ? { sequence: sequence + i, index, results: STALE } : decision)
     }
+    if (run !== null) this.#deps.onApplied(id, run)
   }
 
-  /** Thesis §6.3: a command of a session has one outcome at one place, however often it stands in the log. */
-  #once(entry: CommandsEntry, sequence: number, index: number, start: number, end: number): Outcome {
-    const decision = this.#sessions.decide(entry.session, sequence, entry.acknowledged)
-    if (decision === 'expired') return failed(index, 'SessionExpired', `Session ${entry.session}.`)
-    if (decision === 'stale') return failed(index, 'CommandFailed', 'Its answer was acknowledged before.')
-    if (decision !== 'apply') return decision.cached
-    const outcome = this.#outcomeOf(entry, index, start, end)
-    this.#sessions.record(entry.session, sequence, outcome)
-    return outcome
+  #expired({ session, sequence, count }: CommandsEntry, index: number): void {
+    this.#applied = index + count - 1
+    const failure = new Failure('SessionExpired', `Session ${session}.`)
+    this.#deps.onApplied(session, { sequence, index, results: Array.from({ length: count }, () => failure) })
   }
 
   /** Of the command that stands there in the entry. */
-  #outcomeOf({ packed, term, timeMs }: CommandsEntry, index: number, start: number, end: number): Outcome {
+  #resultOf({ packed, term, timeMs }: CommandsEntry, index: number, start: number, end: number): unknown {
     try {
       const command = decodeValue(packed, start, end)
-      return { ok: true, index, result: this.#deps.machine.apply(command, { index, term, timeMs }) }
+      return this.#deps.machine.apply(command, { index, term, timeMs })
     } catch (error) {
-      return failed(index, 'CommandFailed', error instanceof Error ? error.message : String(error))
+      return new Failure('CommandFailed', error instanceof Error ? error.message : String(error))
     }
   }
 }
 
-function failed(index: number, code: 'SessionExpired' | 'CommandFailed', detail: string): Outcome {
-  return { ok: false, index, code, detail }
-}
+const STALE = [new Failure('CommandFailed', 'Its answer was acknowledged before.')] as const

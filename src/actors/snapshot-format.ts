@@ -2,8 +2,8 @@
  * What the chunks of a snapshot hold, put end to end: a format number (1 byte), then parts, each `length (4 bytes BE) | bytes`:
  *
  *   head      { nowMs, sessions }: the time in the log, and how many sessions follow
- *   session   { id, nonce, acknowledged, usedMs, results }, the least recently used first, each followed by its
- *   results   [[sequence, outcome], ...], as many in all as its session says
+ *   session   { id, nonce, acknowledged, usedMs, runs }, the least recently used first, each followed by its
+ *   runs      [sequence, index, results, [[place, code, detail], ...]], as many as its session says; the last is where a command failed
  *   machine   a chunk as the state machine gave it, to the end
  *
  * All but the last are application values (`encodeValue`). The state machine's chunks come back as they were given, whatever size
@@ -13,21 +13,26 @@ import { createHash } from 'node:crypto'
 import { assert } from '../errors.ts'
 import { RAFT } from '../limits.ts'
 import type { Snapshot, SnapshotPoint } from '../machines/raft/messages.ts'
-import type { KeptSession, KeptSessions } from '../machines/raft/session.ts'
+import type { KeptSession, KeptSessions, Run } from '../machines/raft/session.ts'
 import { decodeValue, encodeValue } from '../transport/codec.ts'
-import type { Outcome } from './client.ts'
+import { Failure } from './failure.ts'
 
-const FORMAT = 2
+const FORMAT = 3
 const LENGTH_BYTES = 4
-/** Results of one part: a busy client leaves a thousand of them, each of a few bytes. */
-const RESULTS_MAX = 64
 
-type Session = KeptSession<Outcome>
-type Result = Session['results'][number]
+type WrittenFailure = readonly [place: number, code: Failure['code'], detail: string]
+type WrittenRun = readonly [
+  sequence: number,
+  index: number,
+  results: readonly unknown[],
+  failures: readonly WrittenFailure[],
+]
+
+type Results = Run<unknown>
 
 /** What a replica is made of, but for its place in the log. */
 export interface ReplicaState {
-  readonly sessions: KeptSessions<Outcome>
+  readonly sessions: KeptSessions<unknown>
   readonly machine: Iterable<Uint8Array>
 }
 
@@ -45,30 +50,48 @@ export function encodeState(state: ReplicaState): Uint8Array[] {
 
 function* partsOf({ sessions: { nowMs, sessions }, machine }: ReplicaState): Generator<Uint8Array> {
   yield encodeValue({ nowMs, sessions: sessions.length })
-  for (const { results, ...session } of sessions) {
-    yield encodeValue({ ...session, results: results.length })
-    for (let at = 0; at < results.length; at += RESULTS_MAX) yield* encodeResults(results.slice(at, at + RESULTS_MAX))
+  for (const { runs, ...session } of sessions) {
+    const encoded = runs.flatMap(encodeRun)
+    yield encodeValue({ ...session, runs: encoded.length })
+    yield* encoded
   }
   yield* machine
 }
 
-const NO_VALUE = {
-  ok: false,
-  code: 'CommandFailed',
-  detail: 'It was applied, but its result is no value that can be encoded, and did not survive a snapshot.',
-} as const
+const NO_VALUE = new Failure(
+  'CommandFailed',
+  'It was applied, but its result is no value that can be encoded, and did not survive a snapshot.',
+)
 
-/** One that is no application value must not take the others with it. */
-function encodeResults(results: readonly Result[]): Uint8Array[] {
+/** Halves where it is too large to be one value, or one result in it is none: that must not take the others with it. */
+function encodeRun(run: Results): Uint8Array[] {
+  const { length } = run.results
   try {
-    return [encodeValue(results)]
+    return [encodeValue(writtenOf(run))]
   } catch {
-    return results.length > 1 ? results.flatMap((one) => encodeResults([one])) : results.map(withoutValue)
+    if (length === 1) return [encodeValue(writtenOf({ ...run, results: [NO_VALUE] }))]
+    const middle = length >>> 1
+    return [...encodeRun(partOf(run, 0, middle)), ...encodeRun(partOf(run, middle, length))]
   }
 }
 
-function withoutValue([sequence, { index }]: Result): Uint8Array {
-  return encodeValue([[sequence, { ...NO_VALUE, index }]])
+function partOf({ sequence, index, results }: Results, start: number, end: number): Results {
+  return { sequence: sequence + start, index: index + start, results: results.slice(start, end) }
+}
+
+/** Failures stand apart, as no value of an application may be taken for one. */
+function writtenOf({ sequence, index, results }: Results): WrittenRun {
+  const failures = results.flatMap((result, i): WrittenFailure[] =>
+    result instanceof Failure ? [[i, result.code, result.detail]] : [],
+  )
+  const values = failures.length === 0 ? results : results.map((result) => (result instanceof Failure ? null : result))
+  return [sequence, index, values, failures]
+}
+
+function runOf([sequence, index, values, failures]: WrittenRun): Results {
+  const results = [...values]
+  for (const [i, code, detail] of failures) results[i] = new Failure(code, detail)
+  return { sequence, index, results }
 }
 
 function lengthOf(part: Uint8Array): Uint8Array {
@@ -101,13 +124,9 @@ function valueIn({ value, done }: IteratorResult<Uint8Array, void>): unknown {
   return decodeValue(value as Uint8Array)
 }
 
-function sessionOf(parts: Iterator<Uint8Array, void>): Session {
-  const { results: count, ...session } = valueIn(parts.next()) as Omit<Session, 'results'> & {
-    readonly results: number
-  }
-  const results: Result[] = []
-  while (results.length < count) results.push(...(valueIn(parts.next()) as readonly Result[]))
-  return { ...session, results }
+function sessionOf(parts: Iterator<Uint8Array, void>): KeptSession<unknown> {
+  const { runs, ...session } = valueIn(parts.next()) as Omit<KeptSession<unknown>, 'runs'> & { readonly runs: number }
+  return { ...session, runs: Array.from({ length: runs }, () => runOf(valueIn(parts.next()) as WrittenRun)) }
 }
 
 /** What `chunks` are the snapshot of. */

@@ -5,14 +5,14 @@
 import type { PeerId } from '../identity/keys.ts'
 import type { BondInput } from '../machines/bond/events.ts'
 import { bondMachine } from '../machines/bond/machine.ts'
-import { type BondDeps, type Entries, linkLogic } from './bond.ts'
+import { type BondDeps, bondLogic, type Entries } from './bond.ts'
 
 export type StrayDeps = Pick<BondDeps, 'clock' | 'endpoint' | 'self' | 'network' | 'accepted'> & {
   readonly entries: Omit<Entries, 'bonded'>
 }
 
 export function strayLogic({ entries, ...deps }: StrayDeps): typeof bondMachine {
-  const link = linkLogic({
+  return bondLogic(bondMachine, {
     ...deps,
     group: null,
     entries: { ...entries, bonded: () => [] },
@@ -20,14 +20,13 @@ export function strayLogic({ entries, ...deps }: StrayDeps): typeof bondMachine 
     attach: () => {},
     acquainted: () => {},
   })
-  return bondMachine.provide({ actors: { link } })
 }
 
-export type StrayLink = Pick<BondInput, 'self' | 'network' | 'known' | 'seed'> & {
+export type StrayLink = Pick<BondInput, 'self' | 'network' | 'seed'> & {
   readonly linkNumber: number
   readonly peer: PeerId
 }
 
-export function strayInput({ self, network, linkNumber, peer, known, seed }: StrayLink): BondInput {
-  return { role: 'acceptor', self, peer, network, group: null, addresses: [], linkNumber, known, seed }
+export function strayInput({ self, network, linkNumber, peer, seed }: StrayLink): BondInput {
+  return { role: 'acceptor', self, peer, network, group: null, addresses: [], linkNumber, seed }
 }

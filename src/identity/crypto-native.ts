@@ -6,10 +6,10 @@
  * DER; a secret key whose public half nobody told is wrapped in the fixed DER prefix of RFC 8410 §7. Fresh keys are generated, not
  * imported. The keys of recently verified peers are kept.
  */
-import type { KeyObject } from 'node:crypto'
+import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { TesseraError } from '../errors.ts'
 import { IDENTITY } from '../limits.ts'
-import type { Aead, Agreement, CryptoProvider, Signer } from './crypto.ts'
+import type { Agreement, CryptoProvider, Signer } from './crypto.ts'
 import { portableBlake3, portableKeyedBlake3 } from './crypto-portable.ts'
 import { SMALL_BYTES_MAX, type SmallAead, smallAead } from './crypto-small.ts'
 import { isSoundPublicKey } from './ed25519-points.ts'
@@ -20,6 +20,7 @@ type NodeCrypto = typeof import('node:crypto')
 const AEAD = 'chacha20-poly1305'
 const TAG_BYTES = 16
 const NONCE_BYTES = 12
+const KEY_BYTES = 32
 const AEAD_OPTIONS = { authTagLength: TAG_BYTES } as const
 
 /** RFC 8037 §2: the name of the curve. RFC 8410 §7: PrivateKeyInfo up to the 32-byte secret. */
@@ -32,6 +33,24 @@ type Curve = keyof typeof CURVES
 /** A Buffer's `slice` and `toString` are not those of a Uint8Array; callers get the latter, whichever provider is behind. */
 function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+/** The types of Node know other encodings only. */
+type PairTold = (
+  type: 'x25519',
+  how: { publicKeyEncoding: { format: 'jwk' } },
+) => {
+  readonly privateKey: KeyObject
+  readonly publicKey: JsonWebKey
+}
+
+function pointOf({ x = '' }: JsonWebKey): Uint8Array {
+  return expectBytes(new Uint8Array(Buffer.from(x, 'base64url')), 32, 'A public key')
+}
+
+interface AgreementPair {
+  readonly privateKey: KeyObject
+  readonly publicBytes: Uint8Array
 }
 
 class NativeKeys {
@@ -55,8 +74,22 @@ class NativeKeys {
   }
 
   publicBytes(secret: KeyObject): Uint8Array {
-    const { x = '' } = this.#node.createPublicKey(secret).export({ format: 'jwk' })
-    return expectBytes(new Uint8Array(Buffer.from(x, 'base64url')), 32, 'A public key')
+    return pointOf(this.#node.createPublicKey(secret).export({ format: 'jwk' }))
+  }
+
+  /**
+   * Made and told in one call. A generated key must never be exported afterwards: while Node 20 does that it holds the key's lock, and where
+   * the collector comes by just then and takes the job that made this very key, that wants the same lock, and the process stands still for ever.
+   */
+  agreementPair(): AgreementPair {
+    const generate = this.#node.generateKeyPairSync as unknown as PairTold
+    const { privateKey, publicKey } = generate('x25519', { publicKeyEncoding: { format: 'jwk' } })
+    return { privateKey, publicBytes: pointOf(publicKey) }
+  }
+
+  agreementPairOf(secret: Uint8Array): AgreementPair {
+    const privateKey = this.secretKey('x25519', expectBytes(secret, 32, 'An X25519 secret key'))
+    return { privateKey, publicBytes: this.publicBytes(privateKey) }
   }
 
   /** The key of a peer whose signatures come again and again; null where the bytes are no key anyone should trust. */
@@ -87,11 +120,9 @@ function verifyWith(node: NodeCrypto, keys: NativeKeys): CryptoProvider['verify'
 }
 
 function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey?: Uint8Array): Agreement {
-  const privateKey = secretKey
-    ? keys.secretKey('x25519', expectBytes(secretKey, 32, 'An X25519 secret key'))
-    : node.generateKeyPairSync('x25519').privateKey
+  const { privateKey, publicBytes } = secretKey ? keys.agreementPairOf(secretKey) : keys.agreementPair()
   return {
-    publicKey: keys.publicBytes(privateKey),
+    publicKey: publicBytes,
     agree(point) {
       const other = keys.publicKey('x25519', expectBytes(point, 32, 'An X25519 public key'))
       let shared: Uint8Array
@@ -110,53 +141,54 @@ function agreementOf(node: NodeCrypto, keys: NativeKeys, secretKey?: Uint8Array)
   }
 }
 
-/** A class, not an object of closures: every link holds two of these. What is small goes past OpenSSL, where `small` is there. */
-class NativeAead implements Aead {
-  readonly #node: NodeCrypto
-  readonly #small: SmallAead | null
-  readonly #key: Uint8Array
-
-  constructor(node: NodeCrypto, small: SmallAead | null, key: Uint8Array) {
-    this.#node = node
-    this.#small = small
-    this.#key = expectBytes(key, 32, 'A ChaCha20-Poly1305 key').slice()
+/** What is small goes past OpenSSL, where `small` is there. */
+function nativeAead(node: NodeCrypto, small: () => SmallAead | null): Pick<CryptoProvider, 'seal' | 'open'> {
+  return {
+    seal(key, nonce, aad, plaintext) {
+      expectBytes(key, KEY_BYTES, 'A ChaCha20-Poly1305 key')
+      expectBytes(nonce, NONCE_BYTES, 'A nonce')
+      const quick = plaintext.length <= SMALL_BYTES_MAX ? small() : null
+      if (quick?.takes(aad.length, plaintext.length)) return quick.seal(key, nonce, aad, plaintext)
+      const cipher = node.createCipheriv(AEAD, key, nonce, AEAD_OPTIONS)
+      if (aad.length > 0) cipher.setAAD(aad, { plaintextLength: plaintext.length })
+      const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
+      sealed.set(cipher.update(plaintext))
+      cipher.final()
+      sealed.set(cipher.getAuthTag(), plaintext.length)
+      return sealed
+    },
+    open(key, nonce, aad, sealed) {
+      expectBytes(key, KEY_BYTES, 'A ChaCha20-Poly1305 key')
+      expectBytes(nonce, NONCE_BYTES, 'A nonce')
+      const length = sealed.length - TAG_BYTES
+      if (length < 0) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
+      const quick = length <= SMALL_BYTES_MAX ? small() : null
+      if (!quick?.takes(aad.length, length)) return openLarge(node, key, nonce, aad, sealed)
+      const plaintext = quick.open(key, nonce, aad, sealed)
+      if (plaintext === null) throw unauthentic()
+      return plaintext
+    },
   }
+}
 
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    expectBytes(nonce, NONCE_BYTES, 'A nonce')
-    if (this.#small?.takes(aad, plaintext)) return this.#small.seal(this.#key, nonce, aad, plaintext)
-    const cipher = this.#node.createCipheriv(AEAD, this.#key, nonce, AEAD_OPTIONS)
-    if (aad.length > 0) cipher.setAAD(aad, { plaintextLength: plaintext.length })
-    const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
-    sealed.set(cipher.update(plaintext))
-    cipher.final()
-    sealed.set(cipher.getAuthTag(), plaintext.length)
-    return sealed
+function openLarge(
+  node: NodeCrypto,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array {
+  const length = sealed.length - TAG_BYTES
+  const decipher = node.createDecipheriv(AEAD, key, nonce, AEAD_OPTIONS)
+  if (aad.length > 0) decipher.setAAD(aad, { plaintextLength: length })
+  decipher.setAuthTag(sealed.subarray(length))
+  const plaintext = decipher.update(sealed.subarray(0, length))
+  try {
+    decipher.final()
+  } catch (cause) {
+    throw unauthentic(cause)
   }
-
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array {
-    const length = sealed.length - TAG_BYTES
-    if (length < 0) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
-    expectBytes(nonce, NONCE_BYTES, 'A nonce')
-    const [ciphertext, tag] = [sealed.subarray(0, length), sealed.subarray(length)]
-    if (!this.#small?.takes(aad, ciphertext)) return this.#openLarge(nonce, aad, ciphertext, tag)
-    const plaintext = this.#small.open(this.#key, nonce, aad, ciphertext, tag)
-    if (plaintext === null) throw unauthentic()
-    return plaintext
-  }
-
-  #openLarge(nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array): Uint8Array {
-    const decipher = this.#node.createDecipheriv(AEAD, this.#key, nonce, AEAD_OPTIONS)
-    if (aad.length > 0) decipher.setAAD(aad, { plaintextLength: ciphertext.length })
-    decipher.setAuthTag(tag)
-    const plaintext = decipher.update(ciphertext)
-    try {
-      decipher.final()
-    } catch (cause) {
-      throw unauthentic(cause)
-    }
-    return plain(plaintext)
-  }
+  return plain(plaintext)
 }
 
 /** RFC 5869 §2.2 and §2.3. In its own HKDF node:crypto spends more on the job that it makes of it than these few HMACs take. */
@@ -199,16 +231,15 @@ function nativeMacs(node: NodeCrypto): Pick<CryptoProvider, 'sha256' | 'hmacSha2
   }
 }
 
-function providerOf(node: NodeCrypto): CryptoProvider {
+function providerOf(node: NodeCrypto, small: () => SmallAead | null): CryptoProvider {
   const keys = new NativeKeys(node)
-  const small = smallAead()
   return {
     name: 'native',
     randomBytes: (length) => plain(node.randomBytes(length)),
     signer: (seed) => signerOf(node, keys, seed),
     verify: verifyWith(node, keys),
     agreement: (secretKey) => agreementOf(node, keys, secretKey),
-    aead: (key) => new NativeAead(node, small, key),
+    ...nativeAead(node, small),
     ...nativeMacs(node),
     blake3: portableBlake3,
     keyedBlake3: portableKeyedBlake3,
@@ -223,7 +254,7 @@ function isComplete(provider: CryptoProvider): boolean {
     const { publicKey, sign } = provider.signer(zeros)
     const { agree } = provider.agreement()
     agree(provider.agreement().publicKey)
-    provider.aead(zeros).seal(zeros.subarray(0, NONCE_BYTES), zeros, new Uint8Array(SMALL_BYTES_MAX + 1))
+    provider.seal(zeros, zeros.subarray(0, NONCE_BYTES), zeros, new Uint8Array(SMALL_BYTES_MAX + 1))
     return provider.verify(publicKey, zeros, sign(zeros))
   } catch {
     // "Unknown cipher", "unsupported": whatever is missing, the portable provider has it.
@@ -231,10 +262,10 @@ function isComplete(provider: CryptoProvider): boolean {
   }
 }
 
-/** node:crypto as a provider, or null where the process does not have all of it. */
-export function nativeCrypto(): CryptoProvider | null {
+/** node:crypto as a provider, or null where the process does not have all of it. `small`: for small packets, where there is any. */
+export function nativeCrypto(small = smallAead): CryptoProvider | null {
   const node = globalThis.process?.getBuiltinModule?.('node:crypto')
   if (node === undefined) return null
-  const provider = providerOf(node)
+  const provider = providerOf(node, small)
   return isComplete(provider) ? provider : null
 }

@@ -11,12 +11,13 @@ import { scrypt } from '@noble/hashes/scrypt.js'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { randomBytes } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
-import type { Aead, Agreement, CryptoProvider, ScryptCost, Signer } from './crypto.ts'
+import type { Agreement, CryptoProvider, ScryptCost, Signer } from './crypto.ts'
 import { isSoundPublicKey } from './ed25519-points.ts'
 import { expectBytes } from './key-bytes.ts'
 
 const TAG_BYTES = 16
 const NONCE_BYTES = 12
+const KEY_BYTES = 32
 const { Point } = ed25519
 
 interface Absorbing {
@@ -71,21 +72,19 @@ function agreement(secretKey: Uint8Array = randomBytes(32)): Agreement {
   }
 }
 
-function aead(key: Uint8Array): Aead {
-  const secret = expectBytes(key, 32, 'A ChaCha20-Poly1305 key').slice()
-  return {
-    seal(nonce, aad, plaintext) {
-      return chacha20poly1305(secret, expectBytes(nonce, NONCE_BYTES, 'A nonce'), aad).encrypt(plaintext)
-    },
-    open(nonce, aad, sealed) {
-      expectBytes(nonce, NONCE_BYTES, 'A nonce')
-      if (sealed.length < TAG_BYTES) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
-      try {
-        return chacha20poly1305(secret, nonce, aad).decrypt(sealed)
-      } catch (cause) {
-        throw new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
-      }
-    },
+const seal: CryptoProvider['seal'] = (key, nonce, aad, plaintext) => {
+  expectBytes(key, KEY_BYTES, 'A ChaCha20-Poly1305 key')
+  return chacha20poly1305(key, expectBytes(nonce, NONCE_BYTES, 'A nonce'), aad).encrypt(plaintext)
+}
+
+const open: CryptoProvider['open'] = (key, nonce, aad, sealed) => {
+  expectBytes(key, KEY_BYTES, 'A ChaCha20-Poly1305 key')
+  expectBytes(nonce, NONCE_BYTES, 'A nonce')
+  if (sealed.length < TAG_BYTES) throw new TesseraError('CryptoFailed', { detail: 'The ciphertext has no tag.' })
+  try {
+    return chacha20poly1305(key, nonce, aad).decrypt(sealed)
+  } catch (cause) {
+    throw new TesseraError('CryptoFailed', { detail: 'The ciphertext is not authentic.', cause })
   }
 }
 
@@ -108,7 +107,8 @@ export const portableCrypto: CryptoProvider = {
   signer,
   verify,
   agreement,
-  aead,
+  seal,
+  open,
   sha256: (...parts) => absorb(sha256.create(), parts),
   hmacSha256: (key, ...parts) => absorb(hmac.create(sha256, key), parts),
   hkdfSha256: (salt, ikm, info, length) => hkdf(sha256, ikm, salt, info, length),

@@ -1,86 +1,115 @@
 /**
  * ChaCha20-Poly1305 (RFC 8439 §2.8) for packets so small that OpenSSL's context, made and dropped for each, costs more than the work
- * that is done in it. Raft with one command under way sends nothing else. The work is `@chainsafe/as-chacha20poly1305`'s: WebAssembly, which
- * branches on no secret; this file only carries bytes into its memory and out again, and compares tags.
+ * that is done in it. Raft with one command under way sends nothing else. The work is libsodium's, as WebAssembly; this file only
+ * carries bytes into its memory and out again.
  *
- * One instance for the process: what it holds is overwritten by the next call.
+ * One instance for the process: what it holds is overwritten by the next call. It is loaded when it is first asked for, which takes some
+ * milliseconds; until then, and in a process that allows no WebAssembly, there is none.
  */
-import type { newInstance } from '@chainsafe/as-chacha20poly1305'
-import { constantTimeEqual } from './crypto-portable.ts'
+import type { Sodium } from 'libsodium'
 
-/** Up to here it is the faster one (ADR 19). */
-export const SMALL_BYTES_MAX = 320
+/** Up to here it is the faster one (ADR 23). */
+export const SMALL_BYTES_MAX = 2_048
 /** What it has room for: a hash, in the handshake. */
 const AAD_BYTES_MAX = 32
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-export class SmallAead {
-  readonly #wasm: ReturnType<typeof newInstance>
-  readonly #key: Uint8Array
-  readonly #nonce: Uint8Array
-  readonly #aad: Uint8Array
-  readonly #input: Uint8Array
-  readonly #output: Uint8Array
-  readonly #tag: Uint8Array
+/** Places in libsodium's memory, one after the other. */
+const KEY = 0
+const NONCE = KEY + KEY_BYTES
+const AAD = NONCE + NONCE_BYTES
+const INPUT = AAD + AAD_BYTES_MAX
+const OUTPUT = INPUT + SMALL_BYTES_MAX + TAG_BYTES
+const END = OUTPUT + SMALL_BYTES_MAX + TAG_BYTES
 
-  constructor(wasm: ReturnType<typeof newInstance>) {
-    const place = ({ value }: { readonly value: number }, length: number) =>
-      new Uint8Array(wasm.memory.buffer, value, length)
-    this.#wasm = wasm
-    this.#key = place(wasm.cpKey, KEY_BYTES)
-    this.#nonce = place(wasm.cpNonce, NONCE_BYTES)
-    this.#aad = place(wasm.cpAssociatedData, AAD_BYTES_MAX)
-    this.#input = place(wasm.cpInput, SMALL_BYTES_MAX)
-    this.#output = place(wasm.chacha20Output, SMALL_BYTES_MAX)
-    this.#tag = place(wasm.poly1305Output, TAG_BYTES)
+export class SmallAead {
+  readonly #sodium: Sodium
+  readonly #at: number
+  readonly #memory: Uint8Array
+
+  constructor(sodium: Sodium) {
+    this.#sodium = sodium
+    this.#at = sodium._malloc(END)
+    this.#memory = sodium.HEAPU8.subarray(this.#at, this.#at + END)
   }
 
-  takes(aad: Uint8Array, text: Uint8Array): boolean {
-    return text.length <= SMALL_BYTES_MAX && aad.length <= AAD_BYTES_MAX
+  /** `text`: without its tag. */
+  takes(aadLength: number, textLength: number): boolean {
+    return textLength <= SMALL_BYTES_MAX && aadLength <= AAD_BYTES_MAX
   }
 
   /** Ciphertext and tag. */
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    const { length } = plaintext
+    const [at, { length }] = [this.#at, plaintext]
     this.#load(key, nonce, aad, plaintext)
-    this.#wasm.sealUpdate(true, true, length, length, aad.length)
-    const sealed = new Uint8Array(length + TAG_BYTES)
-    sealed.set(this.#output.subarray(0, length))
-    sealed.set(this.#tag, length)
-    return sealed
+    this.#sodium._crypto_aead_chacha20poly1305_ietf_encrypt(
+      at + OUTPUT,
+      0,
+      at + INPUT,
+      length,
+      0,
+      at + AAD,
+      aad.length,
+      0,
+      0,
+      at + NONCE,
+      at + KEY,
+    )
+    return this.#memory.slice(OUTPUT, OUTPUT + length + TAG_BYTES)
   }
 
   /** The plaintext, or null where anything is not authentic. */
-  open(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    aad: Uint8Array,
-    ciphertext: Uint8Array,
-    tag: Uint8Array,
-  ): Uint8Array | null {
-    const { length } = ciphertext
-    this.#load(key, nonce, aad, ciphertext)
-    this.#wasm.openUpdate(true, true, length, length, aad.length)
-    return constantTimeEqual(this.#tag, tag) ? this.#output.slice(0, length) : null
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | null {
+    const [at, { length }] = [this.#at, sealed]
+    this.#load(key, nonce, aad, sealed)
+    const failed = this.#sodium._crypto_aead_chacha20poly1305_ietf_decrypt(
+      at + OUTPUT,
+      0,
+      0,
+      at + INPUT,
+      length,
+      0,
+      at + AAD,
+      aad.length,
+      0,
+      at + NONCE,
+      at + KEY,
+    )
+    return failed === 0 ? this.#memory.slice(OUTPUT, OUTPUT + length - TAG_BYTES) : null
   }
 
-  #load(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, text: Uint8Array): void {
-    this.#key.set(key)
-    this.#nonce.set(nonce)
-    this.#aad.set(aad)
-    this.#input.set(text)
+  #load(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, input: Uint8Array): void {
+    const memory = this.#memory
+    memory.set(key, KEY)
+    memory.set(nonce, NONCE)
+    if (aad.length > 0) memory.set(aad, AAD)
+    memory.set(input, INPUT)
   }
 }
 
-/** Null where a process allows no WebAssembly. */
+let loaded: SmallAead | null = null
+let loading: Promise<void> | null = null
+
+/** Null until it is loaded, which the first call begins. */
 export function smallAead(): SmallAead | null {
+  if (loaded === null) void smallAeadLoaded()
+  return loaded
+}
+
+/** Resolves when it is there, or will never be. */
+export function smallAeadLoaded(): Promise<void> {
+  loading ??= load().then((aead) => {
+    loaded = aead
+  })
+  return loading
+}
+
+async function load(): Promise<SmallAead | null> {
   try {
-    const { createRequire } = globalThis.process.getBuiltinModule('node:module')
-    const load = createRequire(import.meta.url)
-    const { newInstance } = load('@chainsafe/as-chacha20poly1305') as typeof import('@chainsafe/as-chacha20poly1305')
-    return new SmallAead(newInstance())
+    const { default: instantiate } = await import('libsodium')
+    return new SmallAead(await instantiate())
   } catch {
     return null
   }

@@ -3,8 +3,8 @@
  * it, portable (@noble/*) elsewhere. Invariants, held by the tests for both: the published vectors of RFC 8032, RFC 7748,
  * RFC 8439, RFC 5869 and BLAKE3 come out, and the two give identical bytes for identical input.
  *
- * Secrets live in the objects a provider returns (`Signer`, `Agreement`, `Aead`), so that a provider imports a key once and
- * not at each use, and so that no caller has to hold raw key bytes longer than it takes to make one.
+ * Secret keys that sign and agree live in the objects a provider returns (`Signer`, `Agreement`), so that a provider imports a key once
+ * and not at each use. A cipher's key costs nothing to use, so it stays the bytes that it is: every link holds two.
  */
 import { nativeCrypto } from './crypto-native.ts'
 import { portableCrypto } from './crypto-portable.ts'
@@ -25,14 +25,6 @@ export interface Agreement {
   agree(publicKey: Uint8Array): Uint8Array
 }
 
-/** ChaCha20-Poly1305 under one key (RFC 8439 §2.8). The caller never uses a nonce twice. */
-export interface Aead {
-  /** Ciphertext followed by the 16-byte tag. `nonce` has 12 bytes. */
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array
-  /** The plaintext. Throws `CryptoFailed` where anything is not authentic. */
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array
-}
-
 /** scrypt's cost (RFC 7914 §2): N, r, p. */
 export interface ScryptCost {
   readonly cost: number
@@ -50,7 +42,13 @@ export interface CryptoProvider {
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
   /** From a 32-byte secret key, or a fresh one. */
   agreement(secretKey?: Uint8Array): Agreement
-  aead(key: Uint8Array): Aead
+  /**
+   * ChaCha20-Poly1305 (RFC 8439 §2.8): ciphertext followed by the 16-byte tag. `key` has 32 bytes, `nonce` 12; the caller never uses a nonce
+   * twice under one key.
+   */
+  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array
+  /** The plaintext. Throws `CryptoFailed` where anything is not authentic. */
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array
   sha256(...parts: readonly Uint8Array[]): Uint8Array
   hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array
   /** RFC 5869. With an empty `info` and 64 or 96 bytes it is the HKDF of Noise §4.3, `salt` being the chaining key. */

@@ -63,7 +63,12 @@ const signedEntries = list(signedEntry, DISCOVERY.entriesMax)
 const held = list(record<Held>({ peer: hex<PeerId>(32), incarnation: uint(), update: uint() }), DISCOVERY.entriesMax)
 
 const handshakeMessages = family<HandshakeMessage>('Handshake message', {
-  HandshakeStart: message<HandshakeStart>(1, 'HandshakeStart', { network, group: hex<GroupId>(32), proof }),
+  HandshakeStart: message<HandshakeStart>(1, 'HandshakeStart', {
+    network,
+    group: hex<GroupId>(32),
+    proof,
+    entry: signedEntry,
+  }),
   HandshakeEnd: message<HandshakeEnd>(2, 'HandshakeEnd', { proof, bonds: signedEntries }),
   Peers: message<Peers>(3, 'Peers', { bonds: signedEntries }),
 })

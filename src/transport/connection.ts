@@ -11,15 +11,14 @@ import { WIRE } from '../limits.ts'
 import { Channel } from './channel.ts'
 import { Down } from './down.ts'
 import type { Handshake } from './handshake.ts'
-import { ChannelLink } from './link.ts'
+import { ChannelLink, type LinkHost } from './link.ts'
 import type { Wire, WireEvents } from './wire.ts'
 
-export interface ConnectionDeps {
+/** Whose a connection is. */
+export interface ConnectionOwner {
   readonly clock: Clock
   /** The wire is gone; called once, last. */
-  readonly onDown: (connection: Connection) => void
-  /** At `link.trust()`, and when the wire is gone: gives back the slot that an unproven peer holds. */
-  readonly release: () => void
+  ended(connection: Connection): void
 }
 
 /** Who waits for the link; one of the two is called, once. */
@@ -29,9 +28,11 @@ export interface Opening {
   readonly onFailed: (error: TesseraError) => void
 }
 
-export class Connection implements WireEvents {
-  readonly #deps: ConnectionDeps
-  readonly #down = new Down()
+export class Connection implements WireEvents, LinkHost {
+  readonly down = new Down()
+  readonly #owner: ConnectionOwner
+  /** Gives back the slot that an unproven peer holds; null where it holds none. */
+  #release: (() => void) | null
   /** Null once it is over: its keys are of no more use. */
   #handshake: Handshake | null
   /** Null once it has been told. */
@@ -41,11 +42,26 @@ export class Connection implements WireEvents {
   #failed = false
   #timer: unknown
 
-  constructor(handshake: Handshake, deps: ConnectionDeps, opening: Opening) {
+  constructor(handshake: Handshake, owner: ConnectionOwner, release: (() => void) | null, opening: Opening) {
     this.#handshake = handshake
-    this.#deps = deps
+    this.#owner = owner
+    this.#release = release
     this.#opening = opening
-    this.#timer = deps.clock.setTimeout(() => this.#timedOut('connect'), WIRE.dialTimeoutMs)
+    this.#timer = owner.clock.setTimeout(() => this.#timedOut('connect'), WIRE.dialTimeoutMs)
+  }
+
+  get clock(): Clock {
+    return this.#owner.clock
+  }
+
+  get wire(): Wire {
+    return this.#wire as Wire
+  }
+
+  /** From the link. */
+  trusted(): void {
+    this.#release?.()
+    this.#release = null
   }
 
   /** Called once, before any news of the wire. */
@@ -57,7 +73,7 @@ export class Connection implements WireEvents {
   close(reason: CloseReason): Promise<void> {
     if (this.#link) return this.#link.close(reason)
     this.fail(new TesseraError('DialFailed', { detail: 'This endpoint was closed.' }), reason)
-    return this.#down.reached()
+    return this.down.reached()
   }
 
   /** Gives up before there is a link; afterwards it does nothing. */
@@ -65,9 +81,9 @@ export class Connection implements WireEvents {
     if (this.#link || this.#failed) return
     this.#failed = true
     this.#handshake = null
-    this.#deps.clock.clearTimeout(this.#timer)
-    if (!this.#down.isReached) {
-      this.#timer = this.#deps.clock.setTimeout(() => this.#wire?.cut(), WIRE.closeTimeoutMs)
+    this.clock.clearTimeout(this.#timer)
+    if (!this.down.isReached) {
+      this.#timer = this.clock.setTimeout(() => this.#wire?.cut(), WIRE.closeTimeoutMs)
       this.#wire?.close(CLOSE_CODES[reason])
     }
     const opening = this.#opening
@@ -77,9 +93,8 @@ export class Connection implements WireEvents {
 
   opened(): void {
     if (this.#failed) return
-    const { clock } = this.#deps
-    clock.clearTimeout(this.#timer)
-    this.#timer = clock.setTimeout(() => this.#timedOut('finish the handshake'), WIRE.handshakeTimeoutMs)
+    this.clock.clearTimeout(this.#timer)
+    this.#timer = this.clock.setTimeout(() => this.#timedOut('finish the handshake'), WIRE.handshakeTimeoutMs)
     const first = this.#handshake?.start()
     if (first) this.#wire?.send(first)
   }
@@ -104,16 +119,16 @@ export class Connection implements WireEvents {
   }
 
   closed(): void {
-    if (this.#down.isReached) return
-    this.#down.reach()
+    if (this.down.isReached) return
+    this.down.reach()
     this.fail(
       new TesseraError('DialFailed', { detail: 'The connection ended before its handshake did.' }),
       'UnexpectedClose',
     )
-    this.#deps.clock.clearTimeout(this.#timer)
+    this.clock.clearTimeout(this.#timer)
     this.#link?.wireClosed()
-    this.#deps.release()
-    this.#deps.onDown(this)
+    this.#release?.()
+    this.#owner.ended(this)
   }
 
   #timedOut(what: string): void {
@@ -121,18 +136,15 @@ export class Connection implements WireEvents {
   }
 
   #shake(packet: Uint8Array): void {
-    const { clock, release } = this.#deps
     const [wire, handshake, opening] = [this.#wire, this.#handshake, this.#opening]
     if (!wire || !handshake || !opening) return
     try {
       const { packet: answer, session } = handshake.receive(packet)
       if (answer) wire.send(answer)
       if (!session) return
-      clock.clearTimeout(this.#timer)
+      this.clock.clearTimeout(this.#timer)
       this.#timer = null
-      const channel = new Channel(session)
-      const { protocol, role } = handshake
-      this.#link = new ChannelLink({ wire, channel, clock, protocol, role, onTrusted: release })
+      this.#link = new ChannelLink(this, new Channel(session), handshake)
       this.#handshake = null
       this.#opening = null
     } catch (error) {

@@ -2,10 +2,11 @@
  * All connections of one endpoint: its dials with their signals, the links it accepted, the slots that unproven peers may hold, and
  * the end of them all. Shared by the transports.
  */
+import type { Clock } from '../clock.ts'
 import { type CloseReason, TesseraError } from '../errors.ts'
 import type { PeerId } from '../identity/keys.ts'
 import { WIRE } from '../limits.ts'
-import { Connection, type Opening } from './connection.ts'
+import { Connection, type ConnectionOwner, type Opening } from './connection.ts'
 import type { Handshake, HandshakeSettings } from './handshake.ts'
 import type { DialOptions, Link, Protocol, TransportDeps } from './transport.ts'
 import type { Wire } from './wire.ts'
@@ -29,10 +30,7 @@ class UnprovenSlots {
   }
 }
 
-/** Who dials chose the peer, and gives it no slot. */
-const NO_SLOT = (): void => {}
-
-export class Connections {
+export class Connections implements ConnectionOwner {
   readonly slots = new UnprovenSlots()
   readonly #deps: TransportDeps
   readonly #all = new Set<Connection>()
@@ -46,6 +44,15 @@ export class Connections {
     return this.#closed
   }
 
+  get clock(): Clock {
+    return this.#deps.clock
+  }
+
+  /** From a connection. */
+  ended(connection: Connection): void {
+    this.#all.delete(connection)
+  }
+
   dial(options: DialOptions, shake: (settings: HandshakeSettings) => Handshake, connect: Connect): Promise<Link> {
     const { signal } = options
     return new Promise((resolve, reject) => {
@@ -54,7 +61,8 @@ export class Connections {
       const onAbort = (): void => connection.fail(aborted(signal), 'Cancelled')
       const settled = (): void => signal?.removeEventListener('abort', onAbort)
       const settings = this.#settings('dialler', options.protocol, options.topic ?? null, options.peer ?? null)
-      const connection = this.#track(shake(settings), NO_SLOT, {
+      // Who dials chose the peer, and gives it no slot.
+      const connection = this.#track(shake(settings), null, {
         onOpen: (link) => {
           settled()
           resolve(link)
@@ -98,14 +106,10 @@ export class Connections {
     return { role, protocol, identity: this.#deps.identity, topic, expected }
   }
 
-  #track(handshake: Handshake, release: () => void, opening: Opening): Connection {
-    const connection = new Connection(handshake, { clock: this.#deps.clock, onDown: this.#ended, release }, opening)
+  #track(handshake: Handshake, release: (() => void) | null, opening: Opening): Connection {
+    const connection = new Connection(handshake, this, release, opening)
     this.#all.add(connection)
     return connection
-  }
-
-  readonly #ended = (connection: Connection): void => {
-    this.#all.delete(connection)
   }
 
   #connect(connection: Connection, connect: Connect): void {

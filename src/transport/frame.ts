@@ -44,14 +44,6 @@ class LaneQueue {
     this.messageBytes += message.length
   }
 
-  clear(): void {
-    this.#messages = []
-    this.#head = 0
-    this.#offset = 0
-    this.streamBytes = 0
-    this.messageBytes = 0
-  }
-
   /** Writes exactly `count` bytes of the stream. */
   drain(into: Uint8Array, start: number, count: number): void {
     let at = start
@@ -90,29 +82,34 @@ class LaneQueue {
   }
 }
 
-/** Cuts what waits into frames. */
+/** Cuts what waits into frames. A lane has a queue while something waits in it: most of the time, nothing does. */
 export class FrameWriter {
-  readonly #prompt = new LaneQueue()
-  readonly #bulk = new LaneQueue()
+  #prompt: LaneQueue | null = null
+  #bulk: LaneQueue | null = null
   #closing: CloseReason | null = null
 
   /** Bytes of messages that wait. */
   get messageBytes(): number {
-    return this.#prompt.messageBytes + this.#bulk.messageBytes
+    return (this.#prompt?.messageBytes ?? 0) + (this.#bulk?.messageBytes ?? 0)
   }
 
   /** How many messages wait. */
   get messages(): number {
-    return this.#prompt.messages + this.#bulk.messages
+    return (this.#prompt?.messages ?? 0) + (this.#bulk?.messages ?? 0)
   }
 
   get idle(): boolean {
-    return this.#closing === null && this.#prompt.streamBytes === 0 && this.#bulk.streamBytes === 0
+    return this.#closing === null && this.#prompt === null && this.#bulk === null
   }
 
   push(message: Uint8Array, lane: Lane): void {
-    const queue = lane === 'prompt' ? this.#prompt : this.#bulk
-    queue.push(message)
+    if (lane === 'prompt') {
+      this.#prompt ??= new LaneQueue()
+      this.#prompt.push(message)
+    } else {
+      this.#bulk ??= new LaneQueue()
+      this.#bulk.push(message)
+    }
   }
 
   /** The control run follows everything that waits now. */
@@ -121,16 +118,23 @@ export class FrameWriter {
   }
 
   clear(): void {
-    this.#prompt.clear()
-    this.#bulk.clear()
+    this.#prompt = null
+    this.#bulk = null
   }
 
   /** Writes the next frame and returns its length; 0 where nothing waits. */
   write(into: Uint8Array): number {
-    let at = this.#run(this.#prompt, LANE_TAG.prompt, into, 0)
-    at = this.#run(this.#bulk, LANE_TAG.bulk, into, at)
-    const empty = this.#prompt.streamBytes === 0 && this.#bulk.streamBytes === 0
-    if (this.#closing && empty && at + RUN_HEADER_BYTES + 2 <= FRAME_PLAINTEXT_BYTES_MAX) {
+    let at = 0
+    if (this.#prompt) {
+      at = run(this.#prompt, LANE_TAG.prompt, into, at)
+      if (this.#prompt.streamBytes === 0) this.#prompt = null
+    }
+    if (this.#bulk) {
+      at = run(this.#bulk, LANE_TAG.bulk, into, at)
+      if (this.#bulk.streamBytes === 0) this.#bulk = null
+    }
+    const isEmpty = this.#prompt === null && this.#bulk === null
+    if (this.#closing && isEmpty && at + RUN_HEADER_BYTES + 2 <= FRAME_PLAINTEXT_BYTES_MAX) {
       const code = CLOSE_CODES[this.#closing]
       header(into, at, CONTROL_TAG, 2)
       into[at + 3] = code >>> 8
@@ -140,15 +144,16 @@ export class FrameWriter {
     }
     return at
   }
+}
 
-  #run(queue: LaneQueue, tag: number, into: Uint8Array, at: number): number {
-    const room = FRAME_PLAINTEXT_BYTES_MAX - at - RUN_HEADER_BYTES
-    const size = Math.min(queue.streamBytes, room)
-    if (size <= 0) return at
-    header(into, at, tag, size)
-    queue.drain(into, at + RUN_HEADER_BYTES, size)
-    return at + RUN_HEADER_BYTES + size
-  }
+/** One run of that lane, as much as there is and has room. */
+function run(queue: LaneQueue, tag: number, into: Uint8Array, at: number): number {
+  const room = FRAME_PLAINTEXT_BYTES_MAX - at - RUN_HEADER_BYTES
+  const size = Math.min(queue.streamBytes, room)
+  if (size <= 0) return at
+  header(into, at, tag, size)
+  queue.drain(into, at + RUN_HEADER_BYTES, size)
+  return at + RUN_HEADER_BYTES + size
 }
 
 function header(into: Uint8Array, at: number, tag: number, size: number): void {
@@ -157,71 +162,99 @@ function header(into: Uint8Array, at: number, tag: number, size: number): void {
   into[at + 2] = size
 }
 
-/** One lane's stream on its way back into messages. Mutable, owned by one `FrameReader`. */
-class LaneJoiner {
+/** A message that goes on in the next run of its lane: its prefix, then as much of it as was reserved. Mutable, owned by one `FrameReader`. */
+class Partial {
   #prefixSeen = 0
   #length = 0
-  /** The message under way, as much of it as was reserved; null between messages. */
-  #partial: Uint8Array | null = null
+  /** Null until the prefix is whole. */
+  #body: Uint8Array | null = null
   #filled = 0
 
-  join(bytes: Uint8Array, start: number, end: number, messageBytesMax: number, out: Uint8Array[]): void {
-    let at = start
-    while (at < end) {
-      if (this.#partial) {
-        at = this.#fill(this.#partial, bytes, at, end, out)
-        continue
-      }
-      while (this.#prefixSeen < PREFIX_BYTES && at < end) {
-        this.#length = this.#length * 256 + bytes[at++]!
-        this.#prefixSeen++
-      }
-      if (this.#prefixSeen < PREFIX_BYTES) return
-      const length = this.#length
-      if (length > messageBytesMax) {
-        throw new TesseraError('MessageTooLarge', { detail: `${length} bytes claimed, ${messageBytesMax} allowed.` })
-      }
-      if (end - at >= length) {
-        out.push(new Uint8Array(bytes.buffer, bytes.byteOffset + at, length))
-        at += length
-        this.#reset()
-      } else {
-        this.#partial = new Uint8Array(Math.min(length, WIRE.unprovenMessageBytesMax))
-      }
-    }
+  /** The message, once it is whole. */
+  get message(): Uint8Array | null {
+    return this.#body && this.#filled === this.#length ? this.#body : null
   }
 
-  #fill(partial: Uint8Array, bytes: Uint8Array, at: number, end: number, out: Uint8Array[]): number {
-    const target = this.#filled < partial.length ? partial : this.#grown(partial)
+  /** Takes what belongs to this message; returns where the next one begins. */
+  take(bytes: Uint8Array, start: number, end: number, messageBytesMax: number): number {
+    let at = start
+    while (this.#prefixSeen < PREFIX_BYTES && at < end) {
+      this.#length = this.#length * 256 + bytes[at++]!
+      this.#prefixSeen++
+    }
+    if (this.#prefixSeen < PREFIX_BYTES) return at
+    if (this.#body === null) {
+      checkLength(this.#length, messageBytesMax)
+      this.#body = new Uint8Array(Math.min(this.#length, WIRE.unprovenMessageBytesMax))
+    }
+    while (at < end && this.#filled < this.#length) at = this.#fill(this.#body, bytes, at, end)
+    return at
+  }
+
+  #fill(body: Uint8Array, bytes: Uint8Array, at: number, end: number): number {
+    const target = this.#filled < body.length ? body : this.#grown(body)
     const size = Math.min(end - at, target.length - this.#filled)
     target.set(bytes.subarray(at, at + size), this.#filled)
     this.#filled += size
-    if (this.#filled === this.#length) {
-      out.push(target)
-      this.#reset()
-    }
     return at + size
   }
 
   /** Twice as much as has arrived, so what is reserved stays in proportion to what the peer really sent. */
-  #grown(partial: Uint8Array): Uint8Array {
-    const larger = new Uint8Array(Math.min(this.#length, partial.length * 2))
-    larger.set(partial)
-    this.#partial = larger
+  #grown(body: Uint8Array): Uint8Array {
+    const larger = new Uint8Array(Math.min(this.#length, body.length * 2))
+    larger.set(body)
+    this.#body = larger
     return larger
   }
+}
 
-  #reset(): void {
-    this.#prefixSeen = 0
-    this.#length = 0
-    this.#partial = null
-    this.#filled = 0
+function checkLength(length: number, messageBytesMax: number): void {
+  if (length <= messageBytesMax) return
+  throw new TesseraError('MessageTooLarge', { detail: `${length} bytes claimed, ${messageBytesMax} allowed.` })
+}
+
+/**
+ * Appends the messages of one run of a lane, of which `partial` began before; returns the one that goes on in the next. A message that lies
+ * within the run leaves no state behind.
+ */
+function join(
+  partial: Partial | null,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  messageBytesMax: number,
+  out: Uint8Array[],
+): Partial | null {
+  let at = start
+  if (partial) {
+    at = partial.take(bytes, at, end, messageBytesMax)
+    const { message } = partial
+    if (message === null) return partial
+    out.push(message)
   }
+  while (at < end) {
+    const from = at + PREFIX_BYTES
+    const length = from <= end ? prefixAt(bytes, at) : 0
+    if (from <= end) checkLength(length, messageBytesMax)
+    if (from > end || length > end - from) {
+      const next = new Partial()
+      next.take(bytes, at, end, messageBytesMax)
+      return next
+    }
+    out.push(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length))
+    at = from + length
+  }
+  return null
+}
+
+function prefixAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 }
 
 /** Joins frames to messages. After an error the link must be closed. */
 export class FrameReader {
-  readonly #lanes: readonly LaneJoiner[] = [new LaneJoiner(), new LaneJoiner()]
+  #prompt: Partial | null = null
+  #bulk: Partial | null = null
   /** The cap on one message; raised when the peer is proven. */
   messageBytesMax: number = WIRE.unprovenMessageBytesMax
 
@@ -237,9 +270,9 @@ export class FrameReader {
       const end = start + size
       if (size === 0 || end > frame.length) throw malformed('A run that is empty or longer than its frame.')
       if (tag === CONTROL_TAG) return closeReasonAt(frame, start, end)
-      const lane = this.#lanes[tag]
-      if (!lane) throw malformed(`Lane ${tag} does not exist.`)
-      lane.join(frame, start, end, this.messageBytesMax, out)
+      if (tag === LANE_TAG.prompt) this.#prompt = join(this.#prompt, frame, start, end, this.messageBytesMax, out)
+      else if (tag === LANE_TAG.bulk) this.#bulk = join(this.#bulk, frame, start, end, this.messageBytesMax, out)
+      else throw malformed(`Lane ${tag} does not exist.`)
       at = end
     }
     return null

@@ -17,7 +17,7 @@ import { bytesOf, type Digest } from '../identity/digest.ts'
 import { hexOf } from '../identity/hex.ts'
 import type { Identity, PeerId } from '../identity/keys.ts'
 import { CLAIM_BYTES, type Credential } from './credential.ts'
-import { type CipherState, HandshakeState } from './noise.ts'
+import { HandshakeState, type Split } from './noise.ts'
 import type { Link, Protocol } from './transport.ts'
 
 const PROLOGUE = 'tessera.noise.1'
@@ -106,42 +106,31 @@ export class NoiseHandshake implements Handshake {
   }
 
   #session(peer: PeerId, topic: Digest | null): Session {
-    const { sending, receiving, exported } = this.#noise.split()
-    return new NoiseSession(peer, topic, sending, receiving, exported)
+    return new NoiseSession(peer, topic, this.#noise.split())
   }
 }
 
 class NoiseSession implements Session {
   readonly peer: PeerId
   readonly topic: Digest | null
-  readonly #sending: CipherState
-  readonly #receiving: CipherState
-  readonly #exported: (label: Uint8Array) => Uint8Array
+  readonly #split: Split
 
-  constructor(
-    peer: PeerId,
-    topic: Digest | null,
-    sending: CipherState,
-    receiving: CipherState,
-    exported: (label: Uint8Array) => Uint8Array,
-  ) {
+  constructor(peer: PeerId, topic: Digest | null, split: Split) {
     this.peer = peer
     this.topic = topic
-    this.#sending = sending
-    this.#receiving = receiving
-    this.#exported = exported
+    this.#split = split
   }
 
   seal(frame: Uint8Array): Uint8Array {
-    return this.#sending.encryptWithAd(EMPTY, frame)
+    return this.#split.sending.encryptWithAd(EMPTY, frame)
   }
 
   open(packet: Uint8Array): Uint8Array {
-    return this.#receiving.decryptWithAd(EMPTY, packet)
+    return this.#split.receiving.decryptWithAd(EMPTY, packet)
   }
 
   sharedRandom(label: string): Uint8Array {
-    return this.#exported(utf8ToBytes(EXPORTER_LABEL + label))
+    return this.#split.exported(utf8ToBytes(EXPORTER_LABEL + label))
   }
 }
 
@@ -151,7 +140,8 @@ function expect(expected: PeerId | null, peer: PeerId): PeerId {
       detail: `Peer ${peer.slice(0, 10)} answered, not ${expected.slice(0, 10)}.`,
     })
   }
-  return peer
+  // The same, but not once more in memory.
+  return expected ?? peer
 }
 
 function topicIn(payload: Uint8Array): Digest | null {

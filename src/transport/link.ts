@@ -11,7 +11,7 @@ import type { Digest } from '../identity/digest.ts'
 import type { PeerId } from '../identity/keys.ts'
 import { WIRE } from '../limits.ts'
 import type { Channel } from './channel.ts'
-import { Down } from './down.ts'
+import type { Down } from './down.ts'
 import type { Lane, Link, Protocol } from './transport.ts'
 import type { Wire } from './wire.ts'
 
@@ -20,23 +20,26 @@ const NORMAL_CLOSURE = 1000
 /** What a kept message counts for at least, so that a flood of empty ones is bounded too. */
 const KEPT_BYTES_MIN = 64
 
-export interface LinkDeps {
-  readonly wire: Wire
-  readonly channel: Channel
+/** What a link stands on: its connection. */
+export interface LinkHost {
   readonly clock: Clock
-  readonly protocol: Protocol
-  readonly role: Link['role']
+  readonly wire: Wire
+  /** Reached before `wireClosed`. */
+  readonly down: Down
   /** Called once, at the first `trust()`. */
-  readonly onTrusted: () => void
+  trusted(): void
 }
 
 export class ChannelLink implements Link {
-  readonly #deps: LinkDeps
-  readonly #down = new Down()
+  readonly protocol: Protocol
+  readonly role: Link['role']
+  readonly #host: LinkHost
+  readonly #channel: Channel
   #trusted = false
   #flushWaits = false
   #turnWaits = false
-  #arrived: Uint8Array[] = []
+  /** Null where nothing waits to be delivered. */
+  #arrived: Uint8Array[] | null = null
   #keptBytes = 0
   #messageHandler: ((messages: Uint8Array[]) => void) | null = null
   #closeHandler: ((reason: CloseReason, byPeer: boolean) => void) | null = null
@@ -44,42 +47,37 @@ export class ChannelLink implements Link {
   #told = false
   #cutTimer: unknown = null
 
-  constructor(deps: LinkDeps) {
-    this.#deps = deps
-  }
-
-  get protocol(): Protocol {
-    return this.#deps.protocol
-  }
-
-  get role(): Link['role'] {
-    return this.#deps.role
+  constructor(host: LinkHost, channel: Channel, { protocol, role }: Pick<Link, 'protocol' | 'role'>) {
+    this.#host = host
+    this.#channel = channel
+    this.protocol = protocol
+    this.role = role
   }
 
   get topic(): Digest | null {
-    return this.#deps.channel.topic
+    return this.#channel.topic
   }
 
   get peer(): PeerId {
-    return this.#deps.channel.peer
+    return this.#channel.peer
   }
 
   get queuedBytes(): number {
-    return this.#deps.channel.waitingBytes + this.#deps.wire.bufferedBytes
+    return this.#channel.waitingBytes + this.#host.wire.bufferedBytes
   }
 
   sharedRandom(label: string): Uint8Array {
-    return this.#deps.channel.sharedRandom(label)
+    return this.#channel.sharedRandom(label)
   }
 
   send(message: Uint8Array, lane: Lane = 'prompt'): boolean {
     if (this.#end || !this.#fits(message)) return false
-    this.#deps.channel.push(message, lane)
+    this.#channel.push(message, lane)
     // So much need not wait for more: the peer takes it up while this turn goes on.
-    if (this.#deps.channel.waitingBytes >= WIRE.turnBytesMax) this.#flush()
+    if (this.#channel.waitingBytes >= WIRE.turnBytesMax) this.#flush()
     else if (!this.#flushWaits) {
       this.#flushWaits = true
-      this.#deps.clock.endOfTurn(() => this.#flushTurn(), 'last')
+      this.#host.clock.endOfTurn(() => this.#flushTurn(), 'last')
     }
     return true
   }
@@ -87,14 +85,14 @@ export class ChannelLink implements Link {
   trust(): void {
     if (this.#trusted) return
     this.#trusted = true
-    this.#deps.channel.trust()
-    this.#deps.onTrusted()
+    this.#channel.trust()
+    this.#host.trusted()
   }
 
   onMessages(handler: (messages: Uint8Array[]) => void): void {
     this.#messageHandler = handler
     this.#keptBytes = 0
-    if (this.#arrived.length > 0) this.#turnSoon()
+    if (this.#arrived) this.#turnSoon()
   }
 
   onClose(handler: (reason: CloseReason, byPeer: boolean) => void): void {
@@ -104,22 +102,26 @@ export class ChannelLink implements Link {
 
   close(reason: CloseReason): Promise<void> {
     if (!this.#end) {
-      this.#arrived = []
+      this.#arrived = null
       this.#ended(reason, false)
-      this.#deps.channel.pushClose(reason)
+      this.#channel.pushClose(reason)
       this.#flush()
     }
-    return this.#down.reached()
+    return this.#host.down.reached()
   }
 
   /** From the wire. */
   receive(packet: Uint8Array): void {
     if (this.#end) return
     try {
-      const before = this.#arrived.length
-      const reason = this.#deps.channel.receive(packet, this.#arrived)
-      if (!this.#messageHandler) this.#keep(before)
-      if (this.#arrived.length > before) this.#turnSoon()
+      const arrived = this.#arrived ?? []
+      const before = arrived.length
+      const reason = this.#channel.receive(packet, arrived)
+      if (!this.#messageHandler) this.#keep(arrived, before)
+      if (arrived.length > before) {
+        this.#arrived = arrived
+        this.#turnSoon()
+      }
       if (reason) this.#endedByPeer(reason)
     } catch (error) {
       if (!(error instanceof TesseraError)) throw error
@@ -130,7 +132,7 @@ export class ChannelLink implements Link {
   /** The peer broke the protocol: what waits for it is not worth sending. */
   violated(): void {
     if (this.#end) return
-    this.#deps.channel.discard()
+    this.#channel.discard()
     void this.close('ProtocolViolation')
   }
 
@@ -141,36 +143,33 @@ export class ChannelLink implements Link {
 
   /** From the wire, last. */
   wireClosed(): void {
-    this.#down.reach()
     if (!this.#end) this.#ended('UnexpectedClose', true)
-    this.#deps.clock.clearTimeout(this.#cutTimer)
-    this.#deps.channel.discard()
+    this.#host.clock.clearTimeout(this.#cutTimer)
+    this.#channel.discard()
   }
 
   #fits({ length }: Uint8Array): boolean {
-    const { waitingMessages } = this.#deps.channel
+    const { waitingMessages } = this.#channel
     return this.queuedBytes + length <= WIRE.linkQueueBytesMax && waitingMessages < WIRE.linkQueueMessagesMax
   }
 
   /** Bounds what is held for a handler that is not there yet. */
-  #keep(from: number): void {
-    for (let i = from; i < this.#arrived.length; i++) {
-      this.#keptBytes += Math.max(this.#arrived[i]!.length, KEPT_BYTES_MIN)
-    }
+  #keep(arrived: readonly Uint8Array[], from: number): void {
+    for (let i = from; i < arrived.length; i++) this.#keptBytes += Math.max(arrived[i]!.length, KEPT_BYTES_MIN)
     if (this.#keptBytes > WIRE.unprovenMessageBytesMax) throw new TesseraError('MessageTooLarge')
   }
 
   #endedByPeer(reason: CloseReason): void {
     this.#ended(reason, true)
-    this.#deps.channel.discard()
-    this.#deps.wire.close(NORMAL_CLOSURE)
+    this.#channel.discard()
+    this.#host.wire.close(NORMAL_CLOSURE)
   }
 
   #ended(reason: CloseReason, byPeer: boolean): void {
-    const { clock, wire } = this.#deps
+    const { clock, wire, down } = this.#host
     this.#end = { reason, byPeer }
     this.#turnSoon()
-    this.#cutTimer = this.#down.isReached ? null : clock.setTimeout(() => wire.cut(), WIRE.closeTimeoutMs)
+    this.#cutTimer = down.isReached ? null : clock.setTimeout(() => wire.cut(), WIRE.closeTimeoutMs)
   }
 
   #flushTurn(): void {
@@ -180,22 +179,22 @@ export class ChannelLink implements Link {
 
   /** Seals and sends what has room; the rest stays in its lanes until the wire has drained. */
   #flush(): void {
-    if (this.#down.isReached) return
-    const { wire, channel } = this.#deps
+    const { wire, down } = this.#host
+    if (down.isReached) return
     wire.cork()
     while (wire.bufferedBytes < WIRE.socketBytesMax) {
-      const packet = channel.nextPacket()
+      const packet = this.#channel.nextPacket()
       if (!packet) break
       wire.send(packet)
     }
     wire.uncork()
-    if (this.#end && channel.idle) wire.close(NORMAL_CLOSURE)
+    if (this.#end && this.#channel.idle) wire.close(NORMAL_CLOSURE)
   }
 
   #turnSoon(): void {
     if (this.#turnWaits) return
     this.#turnWaits = true
-    this.#deps.clock.endOfTurn(() => this.#turn())
+    this.#host.clock.endOfTurn(() => this.#turn())
   }
 
   #turn(): void {
@@ -208,9 +207,9 @@ export class ChannelLink implements Link {
   }
 
   #deliver(): void {
-    if (!this.#messageHandler || this.#arrived.length === 0) return
     const messages = this.#arrived
-    this.#arrived = []
+    if (!this.#messageHandler || !messages) return
+    this.#arrived = null
     this.#messageHandler(messages)
   }
 

@@ -16,7 +16,7 @@
  */
 import { concatBytes } from '@noble/hashes/utils.js'
 import { TesseraError } from '../errors.ts'
-import { type Aead, type Agreement, crypto } from '../identity/crypto.ts'
+import { type Agreement, crypto } from '../identity/crypto.ts'
 
 export const PROTOCOL_NAME = 'Noise_XX_25519_ChaChaPoly_SHA256'
 /** Noise §3. */
@@ -25,6 +25,7 @@ export const NOISE_MESSAGE_BYTES_MAX = 65_535
 export const TAG_BYTES = 16
 const DH_BYTES = 32
 const HASH_BYTES = 32
+const KEY_BYTES = 32
 const EMPTY = new Uint8Array(0)
 /** RFC 5869 §2.3: the number of the block. */
 const FIRST_BLOCK = Uint8Array.of(1)
@@ -38,20 +39,22 @@ const nonce = new Uint8Array(12)
 
 /** Noise §5.1. The counter is two 32-bit halves: one frame a nanosecond would need 584 years to reach the end. */
 export class CipherState {
-  readonly #aead: Aead
+  readonly #keys: Uint8Array
+  readonly #at: number
   #low: number
   #high: number
 
-  /** `start`: where the counter starts; other than 0 only for tests. */
-  constructor(key: Uint8Array, start = 0n) {
-    this.#aead = crypto.aead(key)
+  /** `start`: where the counter starts; other than 0 only for tests. `at`: where in `keys` the key stands, which may hold those of others. */
+  constructor(keys: Uint8Array, start = 0n, at = 0) {
+    this.#keys = keys
+    this.#at = at
     this.#low = Number(start & 0xffff_ffffn)
     this.#high = Number(start >> 32n)
   }
 
   encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array {
     if (plaintext.length + TAG_BYTES > NOISE_MESSAGE_BYTES_MAX) throw new TesseraError('MessageTooLarge')
-    const sealed = this.#aead.seal(this.#currentNonce(), ad, plaintext)
+    const sealed = crypto.seal(this.#key, this.#currentNonce(), ad, plaintext)
     this.#advance()
     return sealed
   }
@@ -60,9 +63,13 @@ export class CipherState {
   decryptWithAd(ad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
     if (ciphertext.length > NOISE_MESSAGE_BYTES_MAX) throw new TesseraError('MessageTooLarge')
     if (ciphertext.length < TAG_BYTES) throw unauthentic('A ciphertext is at least as long as its tag.')
-    const plaintext = this.#aead.open(this.#currentNonce(), ad, ciphertext)
+    const plaintext = crypto.open(this.#key, this.#currentNonce(), ad, ciphertext)
     this.#advance()
     return plaintext
+  }
+
+  get #key(): Uint8Array {
+    return this.#keys.subarray(this.#at, this.#at + KEY_BYTES)
   }
 
   #currentNonce(): Uint8Array {
@@ -90,20 +97,32 @@ function writeUint32LE(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24
 }
 
-/** Noise §4.3: HKDF with the chaining key as salt and no info, cut into outputs of 32 bytes. */
-function hkdf(chainingKey: Uint8Array, input: Uint8Array, outputs: 2 | 3): Uint8Array[] {
-  const all = crypto.hkdfSha256(chainingKey, input, EMPTY, outputs * HASH_BYTES)
-  return Array.from({ length: outputs }, (_, i) => all.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES))
+/** Noise §4.3: HKDF with the chaining key as salt and no info; its outputs, of 32 bytes each, one after the other. */
+function hkdf(chainingKey: Uint8Array, input: Uint8Array, outputs: 2 | 3): Uint8Array {
+  return crypto.hkdfSha256(chainingKey, input, EMPTY, outputs * HASH_BYTES)
 }
 
-/** What a finished handshake leaves. */
-export interface Split {
+/** What a finished handshake leaves. All its secrets stand in one array: every link holds them for as long as it stands. */
+export class Split {
   readonly sending: CipherState
   readonly receiving: CipherState
-  /** Noise §11.2: the same at both ends, unique to the session, not secret. */
-  readonly handshakeHash: Uint8Array
-  /** 32 bytes that only the two ends can derive. */
-  exported(label: Uint8Array): Uint8Array
+  /** The key of what I send first, that of what the other does, the exporter's. */
+  readonly #secrets: Uint8Array
+
+  /** `secrets`: the three outputs of HKDF, the initiator's key first. */
+  constructor(initiator: boolean, handshakeHash: Uint8Array, secrets: Uint8Array) {
+    const [first, second] = [new CipherState(secrets), new CipherState(secrets, 0n, KEY_BYTES)]
+    this.sending = initiator ? first : second
+    this.receiving = initiator ? second : first
+    // What HKDF extracts from the hash and the third output (RFC 5869 §2.2) takes its place.
+    secrets.set(crypto.hmacSha256(handshakeHash, secrets.subarray(2 * KEY_BYTES)), 2 * KEY_BYTES)
+    this.#secrets = secrets
+  }
+
+  /** 32 bytes that only the two ends can derive: the one block that HKDF then expands to (RFC 5869 §2.3). */
+  exported(label: Uint8Array): Uint8Array {
+    return crypto.hmacSha256(this.#secrets.subarray(2 * KEY_BYTES), label, FIRST_BLOCK)
+  }
 }
 
 /** Noise §5.2. */
@@ -119,9 +138,9 @@ class SymmetricState {
   }
 
   mixKey(input: Uint8Array): void {
-    const [chainingKey, key] = hkdf(this.#chainingKey, input, 2) as [Uint8Array, Uint8Array]
-    this.#chainingKey = chainingKey
-    this.#cipher = new CipherState(key)
+    const outputs = hkdf(this.#chainingKey, input, 2)
+    this.#chainingKey = outputs.subarray(0, HASH_BYTES)
+    this.#cipher = new CipherState(outputs, 0n, HASH_BYTES)
   }
 
   mixHash(data: Uint8Array): void {
@@ -140,23 +159,17 @@ class SymmetricState {
     return plaintext
   }
 
+  get hash(): Uint8Array {
+    return this.#hash
+  }
+
   /** Bytes that encryption adds to a field: none before the first key. */
   get overhead(): number {
     return this.#cipher ? TAG_BYTES : 0
   }
 
   split(initiator: boolean): Split {
-    const [first, second, exporter] = hkdf(this.#chainingKey, EMPTY, 3) as [Uint8Array, Uint8Array, Uint8Array]
-    const [sending, receiving] = initiator ? [first, second] : [second, first]
-    const handshakeHash = this.#hash
-    // One key is kept instead of two: what HKDF extracts from them (RFC 5869 §2.2); one block of what it expands to is 32 bytes (§2.3).
-    const extracted = crypto.hmacSha256(handshakeHash, exporter)
-    return {
-      sending: new CipherState(sending),
-      receiving: new CipherState(receiving),
-      handshakeHash,
-      exported: (label) => crypto.hmacSha256(extracted, label, FIRST_BLOCK),
-    }
+    return new Split(initiator, this.#hash, hkdf(this.#chainingKey, EMPTY, 3))
   }
 }
 
@@ -230,6 +243,11 @@ export class HandshakeState {
       else this.#mixDh(token)
     }
     return this.#symmetric.decryptAndHash(message.subarray(at))
+  }
+
+  /** Noise §11.2: the same at both ends, unique to the session, not secret. */
+  get handshakeHash(): Uint8Array {
+    return this.#symmetric.hash
   }
 
   split(): Split {

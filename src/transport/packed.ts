@@ -7,17 +7,46 @@ import { RAFT } from '../limits.ts'
 import { Cursor, OTHER } from './cbor-cursor.ts'
 import { type Place, Writer } from './cbor-writer.ts'
 
-/** Commands that were encoded, at least one, as one piece of memory: without a copy where each stands right behind the one before it. */
-export function gather(places: readonly Place[]): Uint8Array {
-  const pieces: Uint8Array[] = []
-  let first = places[0]!
-  for (const [i, place] of places.entries()) {
-    const next = places[i + 1]
-    if (next && next.block === place.block && next.start === place.end) continue
-    pieces.push(first.block.subarray(first.start, place.end))
-    if (next) first = next
+/** Gathers commands that were encoded into one piece of memory: without a copy where each stands right behind the one before it. */
+export class Packing {
+  readonly #pieces: Uint8Array[] = []
+  #block: Uint8Array | null = null
+  #start = 0
+  #end = 0
+
+  add({ block, start, end }: Place): void {
+    if (block !== this.#block || start !== this.#end) {
+      this.#cut()
+      this.#block = block
+      this.#start = start
+    }
+    this.#end = end
   }
-  return pieces.length === 1 ? pieces[0]! : concatBytes(...pieces)
+
+  /** All that was added so far. */
+  get packed(): Uint8Array {
+    this.#cut()
+    if (this.#pieces.length > 1) this.#pieces.splice(0, this.#pieces.length, concatBytes(...this.#pieces))
+    return this.#pieces[0] ?? NOTHING
+  }
+
+  #cut(): void {
+    if (this.#block) this.#pieces.push(this.#block.subarray(this.#start, this.#end))
+    this.#block = null
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** Where each of `count` commands begins, and behind them where the last ends. */
+export function placesIn(packed: Uint8Array, count: number): number[] {
+  const cursor = new Cursor(packed)
+  const places = [0]
+  while (places.length <= count) {
+    cursor.skipBytes(RAFT.commandBytesMax)
+    places.push(cursor.at)
+  }
+  return places
 }
 
 /** Whether `packed` are exactly `count` commands, none larger than one may be. */

@@ -64,6 +64,7 @@ export async function listenOn(address: string, deps: ListenDeps): Promise<Liste
 
 interface Guest {
   readonly release: () => void
+  readonly left: () => void
   readonly deadline: unknown
 }
 
@@ -92,8 +93,9 @@ class Guests {
       return
     }
     const deadline = clock.setTimeout(() => socket.destroy(), WIRE.handshakeTimeoutMs)
-    this.#waiting.set(socket, { release, deadline })
-    socket.once('close', () => this.#left(socket))
+    const left = () => this.#left(socket)
+    this.#waiting.set(socket, { release, left, deadline })
+    socket.on('close', left)
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -111,6 +113,7 @@ class Guests {
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.#deps.clock.clearTimeout(guest.deadline)
       this.#waiting.delete(socket)
+      socket.off('close', guest.left)
       this.#deps.accept(protocol, webSocket, socket as Socket, guest.release)
     })
   }

@@ -8,29 +8,35 @@ import type { Wire, WireEvents } from './wire.ts'
 
 const BINARY = { binary: true, compress: false } as const
 
+const wireKey = Symbol('tessera.wire')
+interface Wired {
+  [wireKey]: WebSocketWire
+}
+
 export class WebSocketWire implements Wire {
   readonly #webSocket: WebSocket
+  readonly #events: WireEvents
   /** Under the WebSocket, once there is one: for corking, and to hear when it has drained. */
   #socket: Socket | null = null
 
   /** Wires the news of `webSocket` to `events`; `closed` and all else comes from there on. */
   constructor(webSocket: WebSocket, events: WireEvents) {
     this.#webSocket = webSocket
-    webSocket.on('message', (data, isBinary) => {
-      if (isBinary && data instanceof Uint8Array) events.packet(data)
-      else events.violated('A text message came where all is binary.')
-    })
-    webSocket.on('error', (error) => {
-      if (isViolation(error)) events.violated(error.message)
-      else events.refused(error)
-    })
-    webSocket.on('close', () => events.closed())
+    this.#events = events
+    ;(webSocket as WebSocket & Wired)[wireKey] = this
+    webSocket.on('message', onMessage).on('error', onError).on('close', onClose)
   }
 
   /** The socket is known: now drains are heard. */
-  attach(socket: Socket, events: WireEvents): void {
+  attach(socket: Socket): void {
     this.#socket = socket
-    socket.on('drain', () => events.drained())
+    ;(socket as Socket & Wired)[wireKey] = this
+    socket.on('drain', onDrain)
+  }
+
+  /** From the WebSocket and its socket. */
+  get events(): WireEvents {
+    return this.#events
   }
 
   get bufferedBytes(): number {
@@ -56,6 +62,28 @@ export class WebSocketWire implements Wire {
   cut(): void {
     this.#webSocket.terminate()
   }
+}
+
+// One function for all: a process has a WebSocket for each of its bonds.
+
+function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
+  const { events } = (this as WebSocket & Wired)[wireKey]
+  if (isBinary && data instanceof Uint8Array) events.packet(data)
+  else events.violated('A text message came where all is binary.')
+}
+
+function onError(this: WebSocket, error: Error): void {
+  const { events } = (this as WebSocket & Wired)[wireKey]
+  if (isViolation(error)) events.violated(error.message)
+  else events.refused(error)
+}
+
+function onClose(this: WebSocket): void {
+  ;(this as WebSocket & Wired)[wireKey].events.closed()
+}
+
+function onDrain(this: Socket): void {
+  ;(this as Socket & Wired)[wireKey].events.drained()
 }
 
 /** `ws` names what a peer did against RFC 6455 or the caps `WS_ERR_...`; all else is the network's doing. */

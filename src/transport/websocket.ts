@@ -4,6 +4,7 @@
  *
  * Nothing is compressed (a compressed secret leaks by its length), redirects are not followed, Nagle's delay is off.
  */
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { SecureContextOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import { TesseraError } from '../errors.ts'
@@ -60,7 +61,7 @@ class WebSocketEndpoint implements Endpoint {
       accept: (protocol, webSocket, socket, release) => {
         const connect = (connection: Connection): WebSocketWire => {
           const wire = new WebSocketWire(webSocket, connection)
-          wire.attach(socket, connection)
+          wire.attach(socket)
           return wire
         }
         this.#connections.accept(protocol, this.#shake, connect, release, accept)
@@ -93,14 +94,19 @@ class WebSocketEndpoint implements Endpoint {
       generateMask: noMask,
     })
     const wire = new WebSocketWire(client, connection)
-    client.on('upgrade', (response) => wire.attach(response.socket, connection))
-    client.on('open', () => connection.opened())
-    client.on('unexpected-response', (request, response) => {
+    const onUpgrade = ({ socket }: IncomingMessage) => wire.attach(socket)
+    const onRefusal = (request: ClientRequest, response: IncomingMessage) => {
       const reason = response.headers[REFUSAL_HEADER] === 'InvalidProtocol' ? 'InvalidProtocol' : undefined
       const detail = `The server answered ${response.statusCode}.`
       connection.refused(new TesseraError('DialFailed', { detail, ...(reason && { reason }) }))
       request.destroy()
-    })
+    }
+    const onOpen = () => {
+      // What they hold of the dial is not needed as long as the bond stands.
+      client.off('upgrade', onUpgrade).off('unexpected-response', onRefusal).off('open', onOpen)
+      connection.opened()
+    }
+    client.on('upgrade', onUpgrade).on('unexpected-response', onRefusal).on('open', onOpen)
     return wire
   }
 }

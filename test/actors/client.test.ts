@@ -1,11 +1,13 @@
 /** A member's client: every call settles with the result of its own command, once, or with an error that says what to do. */
 import { describe, expect, it } from 'vitest'
 import { Client, type ExecuteOptions } from '../../src/actors/client.ts'
+import { Failure } from '../../src/actors/failure.ts'
 import type { TesseraError } from '../../src/errors.ts'
 import { RAFT } from '../../src/limits.ts'
 import type { Commands, Proposal } from '../../src/machines/raft/messages.ts'
 import { SimulatedClock } from '../../src/testing/simulated-clock.ts'
-import { encodeCommand } from '../../src/transport/codec.ts'
+import { encodeCommand, encodeValue } from '../../src/transport/codec.ts'
+import { pack } from '../../src/transport/packed.ts'
 
 type Settled = { i: number; code: string | null; index: number; result: unknown; command: unknown }
 
@@ -17,21 +19,24 @@ function setUp() {
   const client = new Client({ clock, nonce: () => `nonce-${++names}`, propose: (proposals) => offers.push(proposals) })
   const submit = (commands: unknown[], options: ExecuteOptions = {}, until: 'appended' | 'applied' = 'applied') =>
     client.submit(
-      commands,
-      commands.map((command) => encodeCommand(String(command))),
-      until,
-      options,
-      {
-        settle: (i, error: TesseraError | null, index, result) =>
+      commands.map((command, i) => ({
+        command,
+        until,
+        settle: (error: TesseraError | null, index: number, result: unknown) =>
           settled.push({ i, code: error?.code ?? null, index, result, command: error?.command }),
-      },
+      })),
+      commands.map((command) => encodeCommand(String(command))),
+      options,
     )
+  /** Of session 7, if nothing else is said. */
+  const applied = (sequence: number, index: number, ...results: unknown[]) =>
+    client.applied(7, { sequence, index, results })
   /** A client whose session 7 is open, with nothing on its mind. */
   const opened = async () => {
     submit(['first'])
     await clock.advance(0)
     client.sessionOpened('nonce-1', 7)
-    client.applied(7, 1, { ok: true, index: 8, result: null })
+    applied(1, 8, null)
     offers.length = 0
     settled.length = 0
   }
@@ -39,12 +44,10 @@ function setUp() {
     offers.map((offer) =>
       offer.flatMap((p): (string | number)[] => (p.kind === 'session' ? [p.nonce] : sequencesOf(p))),
     )
-  return { clock, offers, settled, client, submit, opened, sequences }
+  return { clock, offers, settled, client, submit, applied, opened, sequences }
 }
 
 const sequencesOf = ({ sequence, count }: Commands) => Array.from({ length: count }, (_, i) => sequence + i)
-
-const ok = (result: unknown, index: number) => ({ ok: true, index, result }) as const
 
 describe('session', () => {
   it('is opened before the first command is offered, and names every command after', async () => {
@@ -86,11 +89,11 @@ describe('session', () => {
   })
 
   it('that the group forgot fails what was offered in it, and the next command opens another', async () => {
-    const { clock, client, submit, settled, opened, sequences } = setUp()
+    const { clock, submit, settled, opened, sequences, applied } = setUp()
     await opened()
     submit(['a', 'b'])
     await clock.advance(0)
-    client.applied(7, 2, { ok: false, index: 9, code: 'SessionExpired', detail: '' })
+    applied(2, 9, new Failure('SessionExpired', ''))
     expect(settled.map(({ code, command }) => [code, command])).toEqual([
       ['SessionExpired', 'a'],
       ['SessionExpired', 'b'],
@@ -116,32 +119,75 @@ describe('offering', () => {
     await opened()
     const large = 'x'.repeat(RAFT.entryBytesMax / 2)
     submit([large])
+    submit(['small'])
     expect(sequences()).toEqual([])
     submit([large])
     submit(['more'])
     expect(sequences()).toEqual([[2, 3]])
     await clock.advance(0)
-    expect(sequences()).toEqual([[2, 3], [4]])
+    expect(sequences()).toEqual([
+      [2, 3],
+      [4, 5],
+    ])
+  })
+
+  it('makes an entry of no more commands and bytes than one may have, and one of its own of what has more', async () => {
+    const { clock, submit, opened, offers } = setUp()
+    await opened()
+    submit(Array.from({ length: RAFT.entryCommandsMax + 1 }, () => ''))
+    submit(['x'.repeat(2 * RAFT.entryBytesMax)])
+    submit(['small'])
+    await clock.advance(0)
+    const sizes = offers.flat().map((proposal) => (proposal as Commands).count)
+    expect(sizes).toEqual([RAFT.entryCommandsMax, 1, 1, 1])
+  })
+
+  it('leaves out what was given up, wherever it stands among the others', async () => {
+    const { clock, client, submit, opened, offers } = setUp()
+    const controller = new AbortController()
+    const { signal } = controller
+    await opened()
+    const commands = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    for (const command of commands) submit([command], 'adg'.includes(command) ? { signal } : {})
+    controller.abort()
+    await clock.advance(0)
+    client.leaderChanged()
+    const kept = [
+      { sequence: 3, count: 2, packed: pack(['b', 'c'].map(encodeValue)) },
+      { sequence: 6, count: 2, packed: pack(['e', 'f'].map(encodeValue)) },
+    ]
+    expect(offers).toMatchObject([kept, kept])
+  })
+
+  it('offers nothing where all was given up meanwhile', async () => {
+    const { clock, submit, opened, offers } = setUp()
+    await opened()
+    const controller = new AbortController()
+    submit(['a', 'b'], { signal: controller.signal })
+    controller.abort()
+    submit(['c'])
+    await clock.advance(0)
+    expect(offers).toMatchObject([[{ sequence: 4, count: 1, acknowledged: 3 }]])
   })
 
   it('tells which answers have arrived', async () => {
-    const { clock, client, submit, opened, offers } = setUp()
+    const { clock, submit, opened, offers, applied } = setUp()
     await opened()
     submit(['a', 'b', 'c'])
     await clock.advance(0)
-    client.applied(7, 2, ok(1, 9))
-    client.applied(7, 4, ok(3, 11))
+    applied(2, 9, 1)
+    applied(4, 11, 3)
     submit(['d'])
     await clock.advance(0)
     expect(offers.at(-1)).toMatchObject([{ sequence: 5, acknowledged: 2 }])
   })
 
   it('offers all that waits to a new leader', async () => {
-    const { clock, client, submit, opened, sequences } = setUp()
+    const { clock, client, submit, opened, sequences, applied } = setUp()
     await opened()
     submit(['a', 'b'])
     await clock.advance(0)
-    client.applied(7, 2, ok(1, 9))
+    applied(2, 9, 1)
     client.leaderChanged()
     expect(sequences()).toEqual([[2, 3], [3]])
   })
@@ -159,14 +205,14 @@ describe('offering', () => {
 
 describe('a command that was lost on the way', () => {
   it('is offered again though others go on being answered, and the others are not', async () => {
-    const { clock, client, submit, settled, opened, sequences } = setUp()
+    const { clock, submit, settled, opened, sequences, applied } = setUp()
     await opened()
     submit(['lost'])
     await clock.advance(100)
     for (let sequence = 3; sequence < 7; sequence++) {
       submit(['answered'])
       await clock.advance(400)
-      client.applied(7, sequence, ok(null, sequence + 10))
+      applied(sequence, sequence + 10, null)
     }
     expect(
       sequences()
@@ -178,22 +224,35 @@ describe('a command that was lost on the way', () => {
         .flat()
         .filter((sequence) => sequence === 4),
     ).toHaveLength(1)
-    client.applied(7, 2, ok('found', 30))
+    applied(2, 30, 'found')
     expect(settled.at(-1)).toMatchObject({ code: null, result: 'found' })
   })
 })
 
 describe('settling', () => {
   it('gives each call the result of its own command, in whatever order they are applied', async () => {
-    const { clock, client, submit, settled, opened } = setUp()
+    const { clock, submit, settled, opened, applied } = setUp()
     await opened()
     submit(['a', 'b'])
     await clock.advance(0)
-    client.applied(7, 3, ok('of b', 9))
-    client.applied(7, 2, ok('of a', 10))
+    applied(3, 9, 'of b')
+    applied(2, 10, 'of a')
     expect(settled).toEqual([
       { i: 1, code: null, index: 9, result: 'of b', command: undefined },
       { i: 0, code: null, index: 10, result: 'of a', command: undefined },
+    ])
+  })
+
+  it('gives each of those that were applied together its own', async () => {
+    const { clock, submit, settled, opened, applied } = setUp()
+    await opened()
+    submit(['a', 'b', 'c'])
+    await clock.advance(0)
+    applied(2, 9, 'of a', new Failure('CommandFailed', 'b is bad'), 'of c')
+    expect(settled).toEqual([
+      { i: 0, code: null, index: 9, result: 'of a', command: undefined },
+      { i: 1, code: 'CommandFailed', index: 10, result: undefined, command: 'b' },
+      { i: 2, code: null, index: 11, result: 'of c', command: undefined },
     ])
   })
 
@@ -202,26 +261,26 @@ describe('settling', () => {
     await opened()
     submit(['a'])
     await clock.advance(0)
-    client.applied(6, 2, ok('stolen', 9))
+    client.applied(6, { sequence: 2, index: 9, results: ['stolen'] })
     expect(settled).toEqual([])
   })
 
   it('settles once, though the command is applied twice', async () => {
-    const { clock, client, submit, settled, opened } = setUp()
+    const { clock, submit, settled, opened, applied } = setUp()
     await opened()
     submit(['a'])
     await clock.advance(0)
-    client.applied(7, 2, ok(1, 9))
-    client.applied(7, 2, ok(1, 12))
+    applied(2, 9, 1)
+    applied(2, 12, 1)
     expect(settled).toHaveLength(1)
   })
 
   it('rejects with what the state machine threw', async () => {
-    const { clock, client, submit, settled, opened } = setUp()
+    const { clock, submit, settled, opened, applied } = setUp()
     await opened()
     submit(['a'])
     await clock.advance(0)
-    client.applied(7, 2, { ok: false, index: 9, code: 'CommandFailed', detail: 'out of range' })
+    applied(2, 9, new Failure('CommandFailed', 'out of range'))
     expect(settled[0]).toMatchObject({ code: 'CommandFailed', command: 'a' })
   })
 
@@ -248,12 +307,12 @@ describe('giving up', () => {
   })
 
   it('stops waiting when its signal fires, and listens to it no longer once settled', async () => {
-    const { clock, client, submit, settled, opened } = setUp()
+    const { clock, client, submit, settled, opened, applied } = setUp()
     await opened()
     const controller = new AbortController()
     submit(['a', 'b'], { signal: controller.signal })
     await clock.advance(0)
-    client.applied(7, 2, ok(1, 9))
+    applied(2, 9, 1)
     controller.abort()
     expect(settled.map(({ i, code }) => [i, code])).toEqual([
       [0, null],

@@ -1,9 +1,10 @@
 /** The replica: committed entries in order, each command once, and a bad one harms nobody. */
 import { describe, expect, it } from 'vitest'
-import type { Outcome } from '../../src/actors/client.ts'
+import { Failure } from '../../src/actors/failure.ts'
 import { Replica } from '../../src/actors/replica.ts'
 import { RAFT } from '../../src/limits.ts'
 import type { Entry, LogIndex, Term } from '../../src/machines/raft/messages.ts'
+import type { Run } from '../../src/machines/raft/session.ts'
 import type { StateMachine } from '../../src/machines/state-machine.ts'
 import { encodeValue } from '../../src/transport/codec.ts'
 import { pack } from '../../src/transport/packed.ts'
@@ -38,13 +39,28 @@ const command = (sequence: number, value: unknown, acknowledged = 0, of = 1): En
   packed: pack([value instanceof Uint8Array ? value : encodeValue(value)]),
 })
 
+/** What came of a command, and where it took effect. */
+type Outcome =
+  | { readonly ok: true; readonly index: number; readonly result: unknown }
+  | { readonly ok: false; readonly index: number; readonly code: string; readonly detail: string }
+
+/** Takes runs apart. */
+const into =
+  (outcomes: [number, Outcome][]) =>
+  (_: number, { sequence, index, results }: Run<unknown>) => {
+    results.forEach((result, i) => {
+      const place = { index: index + i }
+      const outcome =
+        result instanceof Failure
+          ? { ok: false as const, ...place, ...result }
+          : { ok: true as const, ...place, result }
+      outcomes.push([sequence + i, outcome])
+    })
+  }
+
 function run(entries: Entry[]) {
   const outcomes: [number, Outcome][] = []
-  const replica = new Replica({
-    machine: adder(),
-    onSession: () => {},
-    onCommand: (_session, sequence, outcome) => outcomes.push([sequence, outcome]),
-  })
+  const replica = new Replica({ machine: adder(), onSession: () => {}, onApplied: into(outcomes) })
   replica.apply({ from: 1 as LogIndex, entries })
   return { replica, outcomes }
 }
@@ -88,13 +104,39 @@ describe('replica', () => {
   it('tells of a command that stands twice where it took effect, also when a snapshot lies between', () => {
     const places: number[] = []
     const watched = () =>
-      new Replica({ machine: adder(), onSession: () => {}, onCommand: (_, _sequence, { index }) => places.push(index) })
+      new Replica({ machine: adder(), onSession: () => {}, onApplied: (_, { index }) => places.push(index) })
     const [replica, other] = [watched(), watched()]
     replica.apply({ from: 1 as LogIndex, entries: [session('a'), command(1, { add: 2 })] })
     other.restore(2 as LogIndex, replica.snapshot())
     for (const each of [replica, other]) each.apply({ from: 3 as LogIndex, entries: [command(1, { add: 2 })] })
     expect(places).toEqual([2, 2, 2])
     expect([replica, other].map((each) => each.query('total'))).toEqual([2, 2])
+  })
+
+  it('applies what is new of an entry of which a part was applied before, and tells of each where it took effect', () => {
+    const packed = pack([{ add: 9 }, { add: 1 }, { add: 9 }, { add: 1 }, { add: 1 }].map(encodeValue))
+    const again: Entry = { ...head, kind: 'commands', session: 1, sequence: 3, acknowledged: 0, count: 5, packed }
+    const { replica, outcomes } = run([session('a'), command(5, { add: 2 }), command(3, { add: 2 }), again])
+    expect(outcomes.slice(2)).toMatchObject([
+      [3, { ok: true, index: 3, result: 4 }],
+      [4, { ok: true, index: 5, result: 5 }],
+      [5, { ok: true, index: 2, result: 2 }],
+      [6, { ok: true, index: 7, result: 6 }],
+      [7, { ok: true, index: 8, result: 7 }],
+    ])
+    expect([replica.applied, replica.query('total')]).toEqual([8, 7])
+  })
+
+  it('fails every command of an entry whose session it does not know, and goes on behind it', () => {
+    const packed = pack([{ add: 1 }, { add: 1 }].map(encodeValue))
+    const unknown: Entry = { ...head, kind: 'commands', session: 99, sequence: 1, acknowledged: 0, count: 2, packed }
+    const { replica, outcomes } = run([session('a'), unknown, command(1, { add: 2 })])
+    expect(outcomes).toMatchObject([
+      [1, { ok: false, index: 2, code: 'SessionExpired' }],
+      [2, { ok: false, index: 3, code: 'SessionExpired' }],
+      [1, { ok: true, index: 4, result: 2 }],
+    ])
+    expect(replica.applied).toBe(4)
   })
 
   it('drops a late copy of a command whose answer was acknowledged', () => {
@@ -137,7 +179,7 @@ describe('replica', () => {
     const other = new Replica({
       machine: adder(),
       onSession: (nonce, index) => opened.push([nonce, index]),
-      onCommand: (_session, sequence, outcome) => outcomes.push([sequence, outcome]),
+      onApplied: into(outcomes),
     })
     other.restore(4 as LogIndex, replica.snapshot())
     expect([other.applied, other.query('total'), opened]).toEqual([4, 5, [['a', 1]]])
@@ -153,13 +195,12 @@ describe('replica', () => {
 
   it('forgets sessions after a snapshot as it would have without', () => {
     const { replica } = run([session('a'), command(1, { add: 2 })])
-    const outcomes: Outcome[] = []
-    const onCommand = (_s: number, _q: number, outcome: Outcome) => outcomes.push(outcome)
-    const other = new Replica({ machine: adder(), onSession: () => {}, onCommand })
+    const outcomes: [number, Outcome][] = []
+    const other = new Replica({ machine: adder(), onSession: () => {}, onApplied: into(outcomes) })
     other.restore(2 as LogIndex, replica.snapshot())
     const later: Entry = { kind: 'noop', term: 1 as Term, timeMs: 5 + RAFT.sessionIdleMs }
     other.apply({ from: 3 as LogIndex, entries: [later, command(2, { add: 3 })] })
-    expect(outcomes).toMatchObject([{ ok: false, code: 'SessionExpired' }])
+    expect(outcomes).toMatchObject([[2, { ok: false, code: 'SessionExpired' }]])
   })
 
   it('stops rather than go back to an older snapshot', () => {

@@ -1,18 +1,17 @@
 /** What a snapshot holds: the state machine's own chunks and the session table come back as they were. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Outcome } from '../../src/actors/client.ts'
+import { Failure } from '../../src/actors/failure.ts'
 import { checksumOf, decodeState, encodeState, type ReplicaState } from '../../src/actors/snapshot-format.ts'
 import { RAFT } from '../../src/limits.ts'
+import type { Run } from '../../src/machines/raft/session.ts'
 
 const machine = (...sizes: number[]) => sizes.map((bytes, salt) => Buffer.alloc(bytes, salt + 1))
 const state = (changes: Partial<ReplicaState> = {}): ReplicaState => {
   return { sessions: { nowMs: 5, sessions: [] }, machine: [], ...changes }
 }
-type Told = { readonly ok: true; readonly result: unknown }
-const session = (id: number, results: readonly (readonly [number, Told])[] = []) => {
-  const placed = results.map(([sequence, told]): [number, Outcome] => [sequence, { index: 100 + sequence, ...told }])
-  return { id, nonce: `nonce ${id}`, acknowledged: 3, usedMs: 17, results: placed }
+const session = (id: number, ...runs: Run<unknown>[]) => {
+  return { id, nonce: `nonce ${id}`, acknowledged: 3, usedMs: 17, runs }
 }
 const decoded = (chunks: readonly Uint8Array[]) => {
   const { sessions, machine: parts } = decodeState(chunks)
@@ -32,29 +31,36 @@ describe('a snapshot', () => {
     expect(encodeState(state())).toHaveLength(1)
   })
 
-  it('keeps sessions in order of use, each with its results', () => {
-    const sessions = [session(9, [[4, { ok: true, result: { a: [1, 'b', undefined, 2n] } }]]), session(2), session(5)]
-    expect(decoded(encodeState(state({ sessions: { nowMs: 99, sessions } }))).sessions).toEqual({ nowMs: 99, sessions })
+  it('keeps sessions in order of use, each with its results and where they came about', () => {
+    const failed = new Failure('CommandFailed', 'out of range')
+    const run = { sequence: 4, index: 104, results: [{ a: [1, 'b', undefined, 2n] }, failed, null] }
+    const sessions = [session(9, run, { sequence: 9, index: 90, results: [failed] }), session(2), session(5)]
+    const kept = decoded(encodeState(state({ sessions: { nowMs: 99, sessions } }))).sessions
+    expect(kept).toStrictEqual({ nowMs: 99, sessions })
   })
 
-  it('keeps as many results as a busy client leaves', () => {
-    const results = Array.from({ length: 1_000 }, (_, i) => [i, { ok: true, result: i % 7 }] as const)
-    const sessions = [session(1, results), session(2)]
+  it('keeps as many results as a busy client leaves, in one piece', () => {
+    const results = Array.from({ length: RAFT.entryCommandsMax }, (_, i) => i % 7)
+    const sessions = [session(1, { sequence: 1, index: 5, results }), session(2)]
     expect(decoded(encodeState(state({ sessions: { nowMs: 0, sessions } }))).sessions.sessions).toEqual(sessions)
   })
 
   it('takes a result that is no application value for a failure to tell it, and keeps the others', () => {
-    const results = [
-      [1, { ok: true, result: () => 1 }],
-      [2, { ok: true, result: 'x'.repeat(RAFT.commandBytesMax + 1) }],
-      [3, { ok: true, result: 7 }],
-    ] as const
-    const [kept] = decoded(encodeState(state({ sessions: { nowMs: 0, sessions: [session(1, results)] } }))).sessions
-      .sessions
-    expect(kept?.results).toMatchObject([
-      [1, { index: 101, ok: false, code: 'CommandFailed' }],
-      [2, { index: 102, ok: false, code: 'CommandFailed' }],
-      [3, { index: 103, ok: true, result: 7 }],
+    const large = 'x'.repeat(RAFT.commandBytesMax / 2)
+    const results = [() => 1, `${large}${large} too much`, 7, large, large, undefined]
+    const [kept] = decoded(
+      encodeState(state({ sessions: { nowMs: 0, sessions: [session(1, { sequence: 1, index: 101, results })] } })),
+    ).sessions.sessions
+    const told = kept!.runs.flatMap(({ sequence, index, results }) =>
+      results.map((result, i) => [sequence + i, index + i, result]),
+    )
+    expect(told).toMatchObject([
+      [1, 101, { code: 'CommandFailed' }],
+      [2, 102, { code: 'CommandFailed' }],
+      [3, 103, 7],
+      [4, 104, large],
+      [5, 105, large],
+      [6, 106, undefined],
     ])
   })
 
@@ -62,7 +68,7 @@ describe('a snapshot', () => {
     const whole = Buffer.concat(
       encodeState(state({ sessions: { nowMs: 1, sessions: [session(1)] }, machine: machine(9) })),
     )
-    expect(() => decoded([Buffer.concat([Uint8Array.of(3), whole.subarray(1)])])).toThrow(/format 3/)
+    expect(() => decoded([Buffer.concat([Uint8Array.of(2), whole.subarray(1)])])).toThrow(/format 2/)
     for (let length = 0; length < whole.length; length++) {
       const cut = [whole.subarray(0, length)]
       try {

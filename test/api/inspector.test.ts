@@ -145,7 +145,7 @@ describe('the tree', () => {
     }
   })
 
-  it('has raft, the machine and a bond with each other member under each group, and a link under each bond', () => {
+  it('has raft, the machine and a bond with each other member under each group', () => {
     const trees = treesOf(actorsOf(received))
     for (const { id } of nodes) {
       const root = trees.get(`node:${id.slice(0, 10)}`)
@@ -155,15 +155,14 @@ describe('the tree', () => {
       for (const other of nodes) {
         if (other.id === id) continue
         const ofPeer = new RegExp(`^bond:${other.id.slice(0, 6)}(/\\d+)?$`)
-        const bonds = children.filter((child) => ofPeer.test(child.id))
-        expect(bonds.some((bond) => bond.children.has('link'))).toBe(true)
+        expect(children.some((child) => ofPeer.test(child.id))).toBe(true)
       }
     }
   })
 
   it('names every actor so that a person can read it', () => {
     const readable =
-      /^(node|group|bond|stray|sync|announce|bootstrap):[\w./]+$|^(discovery|raft|machine|link|listen|farewell|checkTickets|syncCatalog)$/
+      /^(node|group|bond|stray|sync|announce|bootstrap):[\w./]+$|^(discovery|raft|machine|listen|farewell|checkTickets|syncCatalog)$/
     expect(actorsOf(received).flatMap(({ name }) => (readable.test(name) ? [] : [name]))).toEqual([])
   })
 

@@ -2,7 +2,7 @@
  * The bond's paths as its model generates them: from each input to each state by the shortest way, through every transition. `model.test.ts`
  * walks them in one actor; over a network they are walked between two.
  */
-import { type AnyEventObject, fromCallback, getNextTransitions, type SnapshotFrom } from 'xstate'
+import { type AnyEventObject, getNextTransitions, type SnapshotFrom } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
@@ -11,20 +11,23 @@ import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REF
 /** Nobody outside does anything by itself: every event of a walk is one of the path. */
 export const inert = bondMachine.provide({
   actors: {
-    link: fromCallback(() => {}),
     checkTickets: prompt<TicketVerdict, TicketInput>(() => 'pending'),
     syncCatalog: prompt<void, SyncInput>(() => 'pending'),
   },
 })
 
-const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }
+const start = { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true, known: true }
 const SAMPLES: Record<string, readonly AnyEventObject[]> = {
   'link.opened': [{ type: 'link.opened', bondId: BOND_ID }],
   'link.closed': ['UnknownPeer', 'UnexpectedClose', 'NotAllowed'].map((reason) => {
     return { type: 'link.closed', reason, byPeer: true }
   }),
   'bond.close': [{ type: 'bond.close', reason: 'Cancelled' }],
-  'bond.handshakeStart': [start, { ...start, network: OTHER }, { ...start, group: OTHER }, { ...start, proven: false }],
+  'bond.handshakeStart': [{}, { network: OTHER }, { group: OTHER }, { known: false }, { proven: false }].map(
+    (wrong) => {
+      return { ...start, ...wrong }
+    },
+  ),
   'bond.handshakeEnd': [true, false].map((proven) => ({ type: 'bond.handshakeEnd', proven })),
   'bond.entryUpdate': [true, false].map((genuine) => ({ type: 'bond.entryUpdate', genuine })),
 }
@@ -59,7 +62,6 @@ function eventsOf(snapshot: SnapshotFrom<typeof bondMachine>): AnyEventObject[] 
 export const INPUTS: Record<string, BondInput> = {
   dialler: DIALLER,
   acceptor: ACCEPTOR,
-  stranger: { ...ACCEPTOR, known: false },
   stray: { ...ACCEPTOR, group: null },
 }
 

@@ -1,13 +1,5 @@
 /** A bond under test: its group and its link are recorders, its tickets and catalog answer at once, its time is simulated. */
-import {
-  createActor,
-  createMachine,
-  fromCallback,
-  type PromiseActorLogic,
-  SimulatedClock,
-  type StateValue,
-  setup,
-} from 'xstate'
+import { createActor, createMachine, type PromiseActorLogic, SimulatedClock, type StateValue, setup } from 'xstate'
 import type { BondId, GroupId, NetworkId } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
 import type {
@@ -38,7 +30,6 @@ export const DIALLER: BondInput = {
   group: GROUP,
   addresses: ['memory:peer'],
   linkNumber: null,
-  known: true,
   seed: [1, 2, 3, 4],
 }
 export const ACCEPTOR: BondInput = { ...DIALLER, role: 'acceptor', addresses: [], linkNumber: 7 }
@@ -76,8 +67,8 @@ export interface Rig {
   readonly clock: SimulatedClock
   /** What the bond told its group, in order. */
   readonly news: BondNews[]
-  /** What the bond told its link, in order; `started` and `stopped` are the link's own life. */
-  readonly told: (LinkCommand | { type: 'started'; input: LinkInput } | { type: 'stopped' })[]
+  /** What the bond told its link, in order; with `opened` there is a new one. */
+  readonly told: (LinkCommand | { type: 'opened'; input: LinkInput })[]
   /** What the next check and the next sync come to. */
   readonly asked: Asked
   /** One after the other, as long as the bond lives. */
@@ -104,12 +95,11 @@ export function rig(input: BondInput, answers: Partial<Asked> = {}): Rig {
   const told: Rig['told'] = []
   const asked: Asked = { tickets: FOREVER, catalog: undefined, ...answers }
   const bond = bondMachine.provide({
+    actions: {
+      openLink: (_, input) => void told.push({ type: 'opened', input }),
+      tellLink: (_, command) => void (command && told.push(command)),
+    },
     actors: {
-      link: fromCallback<LinkCommand, LinkInput & {}>(({ input, receive }) => {
-        told.push({ type: 'started', input })
-        receive((command) => told.push(command))
-        return () => told.push({ type: 'stopped' })
-      }),
       checkTickets: prompt<TicketVerdict, TicketInput>(() => asked.tickets),
       syncCatalog: prompt<void, SyncInput>(() => asked.catalog),
     },

@@ -28,7 +28,7 @@ function expectEnd(bond: Rig, outcome: 'failed' | 'closed', reason: string): voi
     reason,
     wasSteady: true,
   })
-  expect(told(bond).slice(-2)).toEqual(['link.close', 'stopped'])
+  expect(told(bond).at(-1)).toBe('link.close')
 }
 
 describe('liveness', () => {
@@ -93,7 +93,11 @@ describe('tickets', () => {
 
   it('are timed from when they were checked, not from when the bond became steady', () => {
     const bond = rig(ACCEPTOR, { tickets: until(2_500) })
-    bond.send(opened, { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, granted)
+    bond.send(
+      opened,
+      { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true, known: true },
+      granted,
+    )
     bond.pass(1_900)
     bond.send({ type: 'bond.peers' })
     bond.asked.tickets = REFUSED
@@ -154,7 +158,7 @@ describe('what its group asks of a bond', () => {
     const bond = steady()
     bond.send({ type: 'bond.depart' })
     expectEnd(bond, 'closed', 'Departed')
-    expect(told(bond)).toEqual(['link.departure', 'link.close', 'stopped'])
+    expect(told(bond)).toEqual(['link.departure', 'link.close'])
   })
 
   it('closes with the reason given', () => {
@@ -169,7 +173,11 @@ describe('what ends a steady bond', () => {
     [{ type: 'bond.departure' }, 'closed', 'Departed'],
     [{ type: 'bond.superseded' }, 'closed', 'AlreadyBonded'],
     [{ type: 'bond.undecodable' }, 'failed', 'ProtocolViolation'],
-    [{ type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true }, 'closed', 'ProtocolViolation'],
+    [
+      { type: 'bond.handshakeStart', network: NETWORK, group: GROUP, proven: true, known: true },
+      'closed',
+      'ProtocolViolation',
+    ],
     [{ type: 'bond.handshakeEnd', proven: true }, 'closed', 'ProtocolViolation'],
     [{ type: 'bond.peers' }, 'closed', 'ProtocolViolation'],
   ])('%o', (event, outcome, reason) => {
@@ -188,6 +196,6 @@ describe('what ends a steady bond', () => {
     const bond = steady()
     bond.send({ type: 'link.closed', reason, byPeer: true })
     expect(bond.end()).toEqual({ outcome, reason })
-    expect(told(bond)).toEqual(['stopped'])
+    expect(told(bond)).toEqual([])
   })
 })

@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PeerId } from '../../src/identity/keys.ts'
 import { BOND } from '../../src/limits.ts'
-import { nextInRing, redialDelay } from '../../src/machines/group/dialling.ts'
+import { comesFirst, nextInRing, redialDelay } from '../../src/machines/group/dialling.ts'
 import { type RandomState, randomFrom } from '../../src/machines/random.ts'
-import { BOND_ID, INPUT, LARGE, rig, SELF, SMALL } from './rig.ts'
+import { BOND_ID, FIRST, INPUT, LARGE, rig, SELF, SMALL } from './rig.ts'
 
 describe('who is dialled', () => {
   it('a peer whose catalog entry names the group', () => {
@@ -63,7 +63,7 @@ describe('who is dialled', () => {
 
   it('a few at a time, and one of those that wait whenever a dial has come to its end', () => {
     const group = rig()
-    const many = Array.from({ length: BOND.dialsMax + 3 }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    const many = Array.from({ length: BOND.dialsMax + 3 }, (_, at) => `e${at}`.repeat(32) as PeerId)
     for (const peer of many) group.names(peer)
     const dialled = () => group.spawned.map(({ input }) => input.peer)
     expect(dialled()).toEqual(many.slice(0, BOND.dialsMax))
@@ -78,7 +78,7 @@ describe('who is dialled', () => {
 
   it('of those that wait, those first whom it decides for', () => {
     const group = rig()
-    const busy = Array.from({ length: BOND.dialsMax }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    const busy = Array.from({ length: BOND.dialsMax }, (_, at) => `e${at}`.repeat(32) as PeerId)
     for (const peer of [...busy, SMALL, LARGE]) group.names(peer)
     for (const { id } of group.spawned.slice(0, 2)) group.ends(id, 'Timeout')
     expect(group.spawned.slice(BOND.dialsMax).map(({ input }) => input.peer)).toEqual([LARGE, SMALL])
@@ -86,7 +86,7 @@ describe('who is dialled', () => {
 
   it('never one that waited and was bonded meanwhile, or has departed', () => {
     const group = rig()
-    const busy = Array.from({ length: BOND.dialsMax }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    const busy = Array.from({ length: BOND.dialsMax }, (_, at) => `e${at}`.repeat(32) as PeerId)
     for (const peer of [...busy, SMALL, LARGE]) group.names(peer)
     const inbound = group.accepts(SMALL)
     group.claims(inbound)
@@ -118,9 +118,71 @@ describe('who is dialled', () => {
     expect(nextInRing(SELF, [])).toBeNull()
   })
 
+  it('of each pair one end first, and from each as many as from any other', () => {
+    const id = fc
+      .uint8Array({ minLength: 32, maxLength: 32 })
+      .map((bytes) => Buffer.from(bytes).toString('hex') as PeerId)
+    fc.assert(fc.property(id, id, (a, b) => a === b || comesFirst(a, b) !== comesFirst(b, a)))
+    const places = Array.from({ length: 255 }, (_, at) => at.toString(16).padStart(2, '0').repeat(32) as PeerId)
+    for (const self of places) {
+      const after = places.filter((peer) => peer !== self && comesFirst(self, peer)).length
+      expect(Math.abs(after - 127)).toBeLessThanOrEqual(1)
+    }
+  })
+
+  it('one that comes first only once it has had time to dial us', () => {
+    const group = rig()
+    group.names(FIRST)
+    expect(group.slot(FIRST)).toMatchObject({ phase: 'idle', redialDue: true })
+    group.pass(BOND.patienceMs - 10)
+    expect(group.spawned).toEqual([])
+    group.pass(BOND.patienceMs)
+    expect(group.spawned).toMatchObject([{ input: { role: 'dialler', peer: FIRST } }])
+  })
+
+  it('one that comes first not at all where it has dialled us', () => {
+    const group = rig()
+    group.names(FIRST)
+    const inbound = group.accepts(FIRST)
+    group.claims(inbound)
+    group.steady(inbound)
+    group.pass(BOND.redialResetMs)
+    expect(group.spawned).toHaveLength(1)
+  })
+
+  it('one that comes first not while others are dialled for the first time, though others fail again and again', () => {
+    const group = rig()
+    group.names(FIRST, SMALL)
+    group.pass(4 * BOND.patienceMs)
+    expect(group.spawned).toHaveLength(1)
+    group.ends(group.spawned[0]!.id, 'Timeout')
+    group.pass(2 * BOND.patienceMs)
+    expect(group.spawned.map(({ input }) => input.peer)).toEqual([SMALL, SMALL, FIRST])
+  })
+
+  it('at once, one that comes first and to which a bond was lost', () => {
+    const group = rig()
+    const inbound = group.accepts(FIRST)
+    group.names(FIRST)
+    group.claims(inbound)
+    group.steady(inbound)
+    group.ends(inbound, 'UnexpectedClose', true)
+    group.pass(BOND.redialMinMs)
+    expect(group.spawned.at(-1)).toMatchObject({ input: { role: 'dialler', peer: FIRST } })
+  })
+
+  it('never one whose link was here before its name', () => {
+    const group = rig()
+    const inbound = group.accepts(SMALL)
+    expect(group.context.peers).toEqual({})
+    group.names(SMALL)
+    expect(group.slot(SMALL)).toMatchObject({ inbound })
+    expect(group.spawned).toHaveLength(1)
+  })
+
   it('never one that is about to be bonded over a link of its own, unless that comes to nothing', () => {
     const group = rig()
-    const many = Array.from({ length: BOND.dialsMax }, (_, at) => `a${at}`.repeat(32) as PeerId)
+    const many = Array.from({ length: BOND.dialsMax }, (_, at) => `e${at}`.repeat(32) as PeerId)
     group.names(...many, SMALL)
     const inbound = group.accepts(SMALL)
     group.ends(group.spawned[0]!.id, 'Unauthorized')
@@ -180,10 +242,10 @@ describe('redials', () => {
 
   it('fault 5: an inbound bond that is lost is redialled as well', () => {
     const group = rig()
-    const inbound = group.accepts(SMALL)
     group.names(SMALL)
+    const inbound = group.accepts(SMALL)
     group.claims(inbound)
-    group.ends(group.spawned[1]!.id, 'AlreadyBonded')
+    group.ends(group.spawned[0]!.id, 'AlreadyBonded')
     group.steady(inbound)
     group.ends(inbound, 'UnexpectedClose', true)
     group.pass(BOND.redialMinMs)

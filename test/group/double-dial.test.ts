@@ -1,6 +1,6 @@
 /**
- * SEMANTICS §3, 'When both dial at once', over every interleaving: who learns of whom when, when each dial comes through, and in which
- * order each end hears what the other sent.
+ * SEMANTICS §3, 'When both dial at once', over every interleaving: who learns of whom when, when the end that does not come first is
+ * tired of waiting, when each dial comes through, and in which order each end hears what the other sent.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -75,11 +75,11 @@ describe('both dial at once', () => {
 
   it('the link dialled by the smaller id survives wherever both dialled before either was heard', () => {
     const pair = new Pair()
-    for (const choice of ['name 0', 'name 1', 'open 0', 'open 1']) pair.take(choice)
+    for (const choice of ['name 0', 'tire 0', 'name 1', 'open 0', 'open 1']) pair.take(choice)
     for (let [choice] = pair.choices(); choice; [choice] = pair.choices()) pair.take(choice)
     expect(pair.standing()).toEqual(['link-0', 'link-0'])
     const other = new Pair()
-    for (const choice of ['name 1', 'name 0', 'open 0', 'open 1']) other.take(choice)
+    for (const choice of ['name 1', 'name 0', 'tire 0', 'open 0', 'open 1']) other.take(choice)
     for (let [choice] = other.choices(); choice; [choice] = other.choices()) other.take(choice)
     expect(other.standing()).toEqual(['link-1', 'link-1'])
   })

@@ -32,7 +32,7 @@ function eventsOf({ context, value }: Snapshot): AnyEventObject[] {
   const inbound = Object.values(bonds).filter(({ role }) => role === 'acceptor')
   return [
     ...ofBonds,
-    ...(inbound.length < 1 ? [{ type: 'group.linkAccepted', linkNumber: 1, peer: SMALL, known: true }] : []),
+    ...(inbound.length < 1 ? [{ type: 'group.linkAccepted', linkNumber: 1, peer: SMALL }] : []),
     { type: 'group.catalog', peers: [named(SMALL)] },
     { type: 'group.catalog', peers: [named(SMALL, true)] },
     { type: 'group.redial', peer: SMALL },

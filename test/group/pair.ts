@@ -2,11 +2,20 @@
  * Two members and everything that may happen between them, one step at a time: two real groups with real bonds over links whose every
  * message waits until a schedule picks it. Nothing else moves, so a schedule (a list of choices) replays exactly.
  */
-import { type AnyEventObject, type CallbackActorRef, createActor, fromCallback, SimulatedClock } from 'xstate'
+import { type AnyEventObject, createActor, SimulatedClock } from 'xstate'
+import { withLink } from '../../src/actors/bound-link.ts'
 import type { BondId, GroupId, NetworkId } from '../../src/identity/digest.ts'
 import type { PeerId } from '../../src/identity/keys.ts'
-import type { LinkCommand, LinkInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
+import type {
+  LinkCommand,
+  LinkInput,
+  LinkReport,
+  SyncInput,
+  TicketInput,
+  TicketVerdict,
+} from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
+import type { Slot } from '../../src/machines/group/events.ts'
 import { groupMachine } from '../../src/machines/group/machine.ts'
 import { FOREVER, prompt } from '../bond/rig.ts'
 
@@ -64,12 +73,22 @@ export class Pair {
       const canCut = this.#cutsLeft > 0 && !cut && ends.some(({ tell }) => tell)
       return canCut ? [...heard, `cut ${number}`] : heard
     })
-    return [...named, ...onWires]
+    return [...named, ...this.#patient().map((side) => `tire ${side}`), ...onWires]
+  }
+
+  /** Which side leaves it to the other to dial: how long, nobody knows. */
+  #patient(): number[] {
+    return [0, 1].filter((side) => this.#slots(side).some(({ attempt, redialDue }) => attempt === 0 && redialDue))
+  }
+
+  #slots(side: number): Slot[] {
+    return Object.values(this.#groups[side]!.getSnapshot().context.peers)
   }
 
   take(choice: string): void {
     const [verb, a, b] = choice.split(' ') as [string, string, string]
     if (verb === 'name') return this.#name(Number(a) as 0 | 1)
+    if (verb === 'tire') return this.#groups[Number(a)]!.send({ type: 'group.redial', peer: SIDES[1 - Number(a)]! })
     const wire = this.#wires[Number(a)]!
     if (verb === 'open') return this.#open(wire)
     if (verb === 'cut') return this.#cut(wire)
@@ -81,11 +100,12 @@ export class Pair {
     const sides = this.#groups.map((actor) => {
       const { context, children } = actor.getSnapshot()
       const bonds = Object.keys(context.bonds).map((id) => [id, children[id]?.getSnapshot().value])
-      const slots = Object.values(context.peers).map(({ bond, outbound, phase, redialDue }) => [
+      const slots = Object.values(context.peers).map(({ bond, outbound, phase, redialDue, attempt }) => [
         bond,
         outbound,
         phase,
         redialDue,
+        attempt > 0,
       ])
       return [slots, bonds]
     })
@@ -128,7 +148,7 @@ export class Pair {
   }
 
   #calm(): string[] {
-    return this.choices().filter((choice) => !choice.startsWith('cut'))
+    return this.choices().filter((choice) => !/^(cut|tire)/.test(choice))
   }
 
   #name(side: 0 | 1): void {
@@ -160,7 +180,7 @@ export class Pair {
     if (event.type === 'accepted') {
       const side = (1 - wire.dialler) as 0 | 1
       const peer = SIDES[wire.dialler]!
-      return this.#groups[side]!.send({ type: 'group.linkAccepted', linkNumber: wire.number, peer, known: true })
+      return this.#groups[side]!.send({ type: 'group.linkAccepted', linkNumber: wire.number, peer })
     }
     const { tell } = wire.ends[end]
     if (event.type === 'link.closed') wire.ends[end].tell = null
@@ -168,23 +188,25 @@ export class Pair {
   }
 
   #bondOf(side: 0 | 1): typeof bondMachine {
-    return bondMachine.provide({
+    const chart = bondMachine.provide({
       actors: {
         checkTickets: prompt<TicketVerdict, TicketInput>(() => FOREVER),
         syncCatalog: prompt<void, SyncInput>(() => undefined),
-        link: fromCallback<LinkCommand, LinkInput & {}>(({ input, sendBack, receive }) => {
-          const { wire, end } = this.#attach(side, input, sendBack)
-          receive((command) => this.#obey(wire, end, command))
-        }),
       },
+    })
+    return withLink(chart, (bond) => {
+      let at: { wire: Wire; end: 0 | 1 } | null = null
+      return {
+        open: (input) => {
+          at = this.#attach(side, input, (event) => bond.send(event as LinkReport))
+        },
+        handle: (command) => at && this.#obey(at.wire, at.end, command),
+        abandon: () => {},
+      }
     })
   }
 
-  #attach(
-    side: 0 | 1,
-    { linkNumber }: LinkInput,
-    tell: CallbackActorRef<AnyEventObject>['send'],
-  ): { wire: Wire; end: 0 | 1 } {
+  #attach(side: 0 | 1, { linkNumber }: LinkInput, tell: (event: AnyEventObject) => void): { wire: Wire; end: 0 | 1 } {
     const accepted = linkNumber === null ? undefined : this.#wires[linkNumber]
     if (accepted) {
       // Cut before it was taken: the acceptor finds the link, and then its end.
@@ -207,7 +229,8 @@ export class Pair {
     const say = (event: AnyEventObject) => {
       if (!wire.cut) other.inbox.push(event)
     }
-    if (command.type === 'link.sendStart') say({ type: 'bond.handshakeStart', network, group, proven: true })
+    if (command.type === 'link.sendStart')
+      say({ type: 'bond.handshakeStart', network, group, proven: true, known: true })
     if (command.type === 'link.sendEnd') say({ type: 'bond.handshakeEnd', proven: true })
     if (command.type === 'link.sendPeers') say({ type: 'bond.peers' })
     if (command.type === 'link.close') {

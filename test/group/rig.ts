@@ -9,9 +9,11 @@ import { outcomeOf } from '../../src/machines/bond/reasons.ts'
 import type { GroupEmitted, GroupEvent, GroupInput, RaftStatus } from '../../src/machines/group/events.ts'
 import { groupMachine } from '../../src/machines/group/machine.ts'
 
-export const SELF = '55'.repeat(32) as PeerId
+export const SELF = 'c5'.repeat(32) as PeerId
 export const SMALL = '11'.repeat(32) as PeerId
-export const LARGE = '99'.repeat(32) as PeerId
+export const LARGE = 'd9'.repeat(32) as PeerId
+/** Comes first: it dials, and is dialled only where it does not. */
+export const FIRST = '77'.repeat(32) as PeerId
 export const BOND_ID = 'dd'.repeat(32) as BondId
 
 export const INPUT: GroupInput = {
@@ -125,8 +127,8 @@ export function rig(input: GroupInput = INPUT) {
           departed: false,
         })),
       }),
-    accepts: (peer: PeerId, known = true) => {
-      send({ type: 'group.linkAccepted', linkNumber: ++links, peer, known })
+    accepts: (peer: PeerId) => {
+      send({ type: 'group.linkAccepted', linkNumber: ++links, peer })
       return spawned.at(-1)!.id
     },
     claims: (bond: string) => send({ type: 'bond.claim', bond, ...peerOf(bond) }),

@@ -7,10 +7,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type CryptoProvider, crypto } from '../../src/identity/crypto.ts'
 import { nativeCrypto } from '../../src/identity/crypto-native.ts'
 import { portableCrypto } from '../../src/identity/crypto-portable.ts'
-import { SMALL_BYTES_MAX } from '../../src/identity/crypto-small.ts'
+import { SMALL_BYTES_MAX, smallAead, smallAeadLoaded } from '../../src/identity/crypto-small.ts'
 import { BLAKE3, BLAKE3_KEY, RFC_7748_5_2, RFC_7748_6_1, RFC_8032, RFC_8439_2_8_2, SHA_256_FAMILY } from './vectors.ts'
 
+await smallAeadLoaded()
 const native = nativeCrypto() as CryptoProvider
+const openssl = nativeCrypto(() => null) as CryptoProvider
 const NOTHING = new Uint8Array(0)
 const cryptoFailed = expect.objectContaining({ code: 'CryptoFailed' })
 const invalidKey = expect.objectContaining({ code: 'InvalidKey' })
@@ -46,19 +48,39 @@ describe('where node:crypto is missing', () => {
   )
 })
 
-describe('where WebAssembly is missing', () => {
-  afterEach(() => vi.unstubAllGlobals())
+describe('libsodium', () => {
+  it('seals what is small once it is loaded', () => {
+    expect(smallAead()).not.toBe(null)
+  })
 
-  it('native seals what is small with OpenSSL too', () => {
-    const sealed = native.aead(new Uint8Array(32)).seal(new Uint8Array(12), NOTHING, utf8('small'))
-    vi.stubGlobal('WebAssembly', undefined)
-    const without = nativeCrypto() as CryptoProvider
-    expect(hex(without.aead(new Uint8Array(32)).seal(new Uint8Array(12), NOTHING, utf8('small')))).toBe(hex(sealed))
-    expect(hex(without.aead(new Uint8Array(32)).open(new Uint8Array(12), NOTHING, sealed))).toBe(hex(utf8('small')))
+  it('is not asked for larger packets', () => {
+    const aead = smallAead()!
+    const seal = vi.spyOn(aead, 'seal')
+    const [key, nonce] = [new Uint8Array(32), new Uint8Array(12)]
+    native.seal(key, nonce, NOTHING, new Uint8Array(SMALL_BYTES_MAX + 1))
+    expect(seal).not.toHaveBeenCalled()
+    native.seal(key, nonce, NOTHING, new Uint8Array(SMALL_BYTES_MAX))
+    expect(seal).toHaveBeenCalledOnce()
+    seal.mockRestore()
   })
 })
 
-describe.each([native, portableCrypto])('$name crypto', (provider) => {
+it('a generated key is told as it is made, and never exported: over that Node 20 may stand still for ever', () => {
+  const node = process.getBuiltinModule('node:crypto')
+  const imported = vi.spyOn(node, 'createPublicKey')
+  const generated = vi.spyOn(node, 'generateKeyPairSync')
+  expect(native.agreement().publicKey).toHaveLength(32)
+  expect(generated.mock.results.map(({ value }) => value.publicKey)).toEqual([
+    { kty: 'OKP', crv: 'X25519', x: expect.any(String) },
+  ])
+  expect(imported).not.toHaveBeenCalled()
+})
+
+describe.each([
+  { name: 'native', provider: native },
+  { name: 'native without libsodium', provider: openssl },
+  { name: 'portable', provider: portableCrypto },
+])('$name crypto', ({ provider }) => {
   describe('Ed25519', () => {
     it.each(RFC_8032)('RFC 8032 §7.1 $name', ({ seed, publicKey, message, signature }) => {
       const signer = provider.signer(bytes(seed))
@@ -185,11 +207,10 @@ describe.each([native, portableCrypto])('$name crypto', (provider) => {
 
   describe('ChaCha20-Poly1305', () => {
     const { key, nonce, aad, plaintext, ciphertext, tag } = RFC_8439_2_8_2
-    const aead = provider.aead(bytes(key))
 
     it('RFC 8439 §2.8.2', () => {
-      expect(hex(aead.seal(bytes(nonce), bytes(aad), bytes(plaintext)))).toBe(ciphertext + tag)
-      expect(hex(aead.open(bytes(nonce), bytes(aad), bytes(ciphertext + tag)))).toBe(plaintext)
+      expect(hex(provider.seal(bytes(key), bytes(nonce), bytes(aad), bytes(plaintext)))).toBe(ciphertext + tag)
+      expect(hex(provider.open(bytes(key), bytes(nonce), bytes(aad), bytes(ciphertext + tag)))).toBe(plaintext)
     })
 
     it('opens nothing that was changed', () => {
@@ -197,19 +218,19 @@ describe.each([native, portableCrypto])('$name crypto', (provider) => {
       for (const at of [0, sealed.length - 17, sealed.length - 16, sealed.length - 1]) {
         const changed = sealed.slice()
         changed[at] = (changed[at] as number) ^ 1
-        expect(() => aead.open(bytes(nonce), bytes(aad), changed)).toThrow(cryptoFailed)
+        expect(() => provider.open(bytes(key), bytes(nonce), bytes(aad), changed)).toThrow(cryptoFailed)
       }
-      expect(() => aead.open(bytes(nonce), NOTHING, sealed)).toThrow(cryptoFailed)
-      expect(() => aead.open(new Uint8Array(12), bytes(aad), sealed)).toThrow(cryptoFailed)
-      expect(() => provider.aead(new Uint8Array(32)).open(bytes(nonce), bytes(aad), sealed)).toThrow(cryptoFailed)
-      expect(() => aead.open(bytes(nonce), bytes(aad), sealed.subarray(0, -1))).toThrow(cryptoFailed)
-      expect(() => aead.open(bytes(nonce), bytes(aad), new Uint8Array(15))).toThrow(cryptoFailed)
+      expect(() => provider.open(bytes(key), bytes(nonce), NOTHING, sealed)).toThrow(cryptoFailed)
+      expect(() => provider.open(bytes(key), new Uint8Array(12), bytes(aad), sealed)).toThrow(cryptoFailed)
+      expect(() => provider.open(new Uint8Array(32), bytes(nonce), bytes(aad), sealed)).toThrow(cryptoFailed)
+      expect(() => provider.open(bytes(key), bytes(nonce), bytes(aad), sealed.subarray(0, -1))).toThrow(cryptoFailed)
+      expect(() => provider.open(bytes(key), bytes(nonce), bytes(aad), new Uint8Array(15))).toThrow(cryptoFailed)
     })
 
     it('takes keys of 32 bytes and nonces of 12', () => {
-      expect(() => provider.aead(new Uint8Array(31))).toThrow(invalidKey)
-      expect(() => aead.seal(new Uint8Array(8), NOTHING, NOTHING)).toThrow(invalidKey)
-      expect(() => aead.open(new Uint8Array(24), NOTHING, new Uint8Array(16))).toThrow(invalidKey)
+      expect(() => provider.seal(new Uint8Array(31), bytes(nonce), NOTHING, NOTHING)).toThrow(invalidKey)
+      expect(() => provider.seal(bytes(key), new Uint8Array(8), NOTHING, NOTHING)).toThrow(invalidKey)
+      expect(() => provider.open(bytes(key), new Uint8Array(24), NOTHING, new Uint8Array(16))).toThrow(invalidKey)
     })
   })
 
@@ -270,10 +291,10 @@ describe.each([native, portableCrypto])('$name crypto', (provider) => {
 
   it('gives plain Uint8Arrays, not the Buffers of Node', () => {
     const key = new Uint8Array(32).fill(3)
-    const sealed = provider.aead(key).seal(new Uint8Array(12), NOTHING, key)
+    const sealed = provider.seal(key, new Uint8Array(12), NOTHING, key)
     const results = [
       sealed,
-      provider.aead(key).open(new Uint8Array(12), NOTHING, sealed),
+      provider.open(key, new Uint8Array(12), NOTHING, sealed),
       provider.signer(key).publicKey,
       provider.signer(key).sign(key),
       provider.agreement(key).publicKey,
@@ -305,7 +326,7 @@ describe('native and portable crypto', () => {
             signer.sign(a),
             agreement.publicKey,
             agreement.agree(provider.agreement(k2).publicKey),
-            provider.aead(k1).seal(n, a, b),
+            provider.seal(k1, n, a, b),
             provider.sha256(a, b),
             provider.hmacSha256(a, b),
             provider.hkdfSha256(a, b, n, 96),
@@ -325,12 +346,12 @@ describe('native and portable crypto', () => {
       const [n, k] = [native.sha256(utf8(`nonce ${length}`)).subarray(0, 12), native.sha256(utf8(`key ${length}`))]
       const text = native.hkdfSha256(k, n, NOTHING, length)
       const aad = text.slice(0, length % 35)
-      const sealed = native.aead(k).seal(n, aad, text)
-      expect(hex(sealed)).toBe(hex(portableCrypto.aead(k).seal(n, aad, text)))
-      expect(hex(native.aead(k).open(n, aad, sealed))).toBe(hex(text))
+      const sealed = native.seal(k, n, aad, text)
+      expect(hex(sealed)).toBe(hex(portableCrypto.seal(k, n, aad, text)))
+      expect(hex(native.open(k, n, aad, sealed))).toBe(hex(text))
       const changed = sealed.slice()
       changed[(length * 7) % changed.length]! ^= 1 << (length % 8)
-      expect(() => native.aead(k).open(n, aad, changed)).toThrow(cryptoFailed)
+      expect(() => native.open(k, n, aad, changed)).toThrow(cryptoFailed)
     }
   })
 
@@ -338,7 +359,7 @@ describe('native and portable crypto', () => {
     fc.assert(
       fc.property(key, nonce, data, data, (k, n, aad, message) => {
         for (const [a, b] of [[native, portableCrypto] as const, [portableCrypto, native] as const]) {
-          expect(hex(b.aead(k).open(n, aad, a.aead(k).seal(n, aad, message)))).toBe(hex(message))
+          expect(hex(b.open(k, n, aad, a.seal(k, n, aad, message)))).toBe(hex(message))
           const signer = a.signer(k)
           expect(b.verify(signer.publicKey, message, signer.sign(message))).toBe(true)
         }

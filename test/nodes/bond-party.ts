@@ -1,11 +1,12 @@
 /** One of two that a path is walked between: a real bond with a real link on an endpoint, and what it may lie about. */
 import { type Actor, createActor, fromPromise } from 'xstate'
-import { type BondDeps, linkLogic } from '../../src/actors/bond.ts'
+import { type BondDeps, BondLink } from '../../src/actors/bond.ts'
+import { withLink } from '../../src/actors/bound-link.ts'
 import { verified } from '../../src/actors/discovery.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { GroupId, NetworkId } from '../../src/identity/digest.ts'
 import { GroupKey } from '../../src/identity/group-key.ts'
-import { Identity } from '../../src/identity/keys.ts'
+import { Identity, type PeerId } from '../../src/identity/keys.ts'
 import { ENTRY_VERSION, type SignedEntry, signEntry } from '../../src/identity/peer-entry.ts'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
@@ -31,6 +32,8 @@ export class Party {
   /** Its own entry is somebody else's. */
   lies = false
   bond: Bond | null = null
+  /** The link of its bond, and what that stands on. */
+  end: BondLink | null = null
   link: Link | null = null
 
   constructor(identity: Identity, name: string) {
@@ -52,9 +55,8 @@ export interface Start {
 /** `party` starts a bond; the one it had is forgotten. */
 export function startBond(party: Party, start: Start): void {
   const { input, clock, ask } = start
-  const bond = bondMachine.provide({
+  const chart = bondMachine.provide({
     actors: {
-      link: linkLogic(linkDeps(party, start)),
       checkTickets: fromPromise<TicketVerdict, TicketInput>(async () => (ask ? ask<TicketVerdict>() : FOREVER)),
       syncCatalog: fromPromise<void, SyncInput>(async () => ask?.<void>()),
     },
@@ -66,12 +68,18 @@ export function startBond(party: Party, start: Start): void {
       },
     },
   })
+  const deps = linkDeps(party, start)
+  const bond = withLink(chart, (actor, opening) => {
+    party.end = new BondLink(deps, opening, actor)
+    return party.end
+  })
   party.bond = createActor(bond, { input, clock })
   party.bond.start()
 }
 
 /** Read anew at each use, so that a party can become a liar between two messages. */
 function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): BondDeps {
+  const known = new Set<PeerId>()
   return {
     clock,
     endpoint,
@@ -85,9 +93,14 @@ function linkDeps(party: Party, { input, endpoint, clock, accepted }: Start): Bo
     entries: {
       own: () => entryOf(party.lies ? THIRD : party.identity, clock),
       signedOf: () => undefined,
+      knows: (peer) => known.has(peer),
       bonded: () => [],
-      learn: (entries, of) =>
-        verified(entries, NETWORK, clock.now()).flatMap(({ entry: { peer } }) => (of && peer !== of ? [] : [peer])),
+      learn: (entries, of) => {
+        const peers = verified(entries, NETWORK, clock.now()).map(({ entry: { peer } }) => peer)
+        const kept = peers.filter((peer) => !of || peer === of)
+        for (const peer of kept) known.add(peer)
+        return kept
+      },
     },
     accepted: () => accepted ?? undefined,
     deliver: () => {},

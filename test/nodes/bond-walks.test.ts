@@ -71,8 +71,8 @@ describe('two bonds over a memory network', () => {
     // A timer of the chart's own, a link that throws, and the deadline of the state that nobody waits in.
     expect(never).toEqual([
       'bond.ticketExpired',
+      'link.broken',
       'xstate.after.step.bond.handshake.accepting.connecting',
-      'xstate.error.actor.link',
     ])
   })
 })

@@ -79,7 +79,7 @@ export class Walk {
       this.#spawn(this.#subject, this.#input, null)
     } else {
       const { self, peer } = this.#input
-      const dialler = { ...this.#input, role: 'dialler', self: peer, peer: self, known: true, group: GROUP } as const
+      const dialler = { ...this.#input, role: 'dialler', self: peer, peer: self, group: GROUP } as const
       this.#spawn(this.#peer, { ...dialler, addresses: [`memory://${HERE}`] }, null)
     }
     await this.clock.advance(0)
@@ -151,7 +151,7 @@ export class Walk {
     if (event.type === 'bond.heard') return this.#signOfLife(event)
     const steady = before.matches('steady')
     const command = steady ? steadyCommand(event) : this.#handshakeCommand(event)
-    this.#peer.lies = event.type === 'bond.entryUpdate' && !event.genuine
+    this.#peer.lies = event.genuine === false || event.known === false
     if (event.reason === 'UnexpectedClose') return this.#broken(event)
     if (event.type === 'link.closed') void this.#peer.link?.close(event.reason)
     else if (event.type === 'bond.undecodable') this.#peer.link?.send(Uint8Array.of(0xff, 0xff))
@@ -249,7 +249,7 @@ export class Walk {
   }
 
   #tellPeersLink(command: LinkCommand): void {
-    this.#peer.bond?.getSnapshot().children.link?.send(command)
+    this.#peer.end?.handle(command)
   }
 
   /** All that the peer has sent reaches the subject. */
@@ -277,7 +277,7 @@ export class Walk {
     const { identity } = party
     const other = identity === SUBJECT ? PEER : SUBJECT
     const base = { ...this.#input, role: 'acceptor', self: identity.peer, peer: other.peer, addresses: [] } as const
-    const input = party === this.#subject ? this.#input : { ...base, known: true, group: GROUP }
+    const input = party === this.#subject ? this.#input : { ...base, group: GROUP }
     this.#spawn(party, { ...input, linkNumber: 1 }, link)
   }
 

@@ -10,7 +10,7 @@ import { BOND } from '../../src/limits.ts'
 import { nextBetween, nextUint32, type RandomState, randomFrom } from '../../src/machines/random.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { webSocket } from '../../src/transport/websocket.ts'
-import { history, type LinkEnd, tell, type Watched, watched } from './double-dial.ts'
+import { history, type LinkEnd, tell, tire, type Watched, watched } from './double-dial.ts'
 import { within } from './hostile-peer.ts'
 import { counter, createWorld, KEY } from './world.ts'
 
@@ -77,6 +77,7 @@ describe('500 times on the memory transport', () => {
     const [a, b] = sides as [Side, Side]
     tell(a.node, b.node, world.clock)
     tell(b.node, a.node, world.clock)
+    tire(sides)
     // Until both are steady, and then long enough for any redial, deadline or late link to show.
     const bonded = await world.clock.advanceUntil(() => sides.every(({ group }) => group.bonds.size === 1), 10_000)
     await world.clock.advance(BOND.handshakeStepTimeoutMs + 500)
@@ -128,6 +129,7 @@ describe('50 times on WebSockets', () => {
     try {
       tell(a.node, b.node, clock)
       tell(b.node, a.node, clock)
+      tire(sides)
       const quiet = () =>
         sides.every(({ group, ends }) => {
           const open = ends.filter(({ reason }) => reason === null)

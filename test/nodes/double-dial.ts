@@ -1,5 +1,5 @@
 /**
- * Two nodes that do not know each other until both are told of the other at one moment: what a double dial is made of. The transport is
+ * Two nodes that do not know each other until both are told of the other at one moment, and neither waits: what a double dial is made of. The transport is
  * watched, so each link between them is on record with the reason for its end at both ends.
  */
 import type { ActorRefFrom } from 'xstate'
@@ -78,6 +78,13 @@ function ownRecord(node: TesseraNode): CatalogRecord {
 /** Puts `other`'s newest entry into `node`'s catalog, as if a third had announced it. */
 export function tell(node: TesseraNode, other: TesseraNode, clock: Clock): void {
   discoveryOf(node).send({ type: 'discovery.received', records: [ownRecord(other)], nowMs: clock.now() })
+}
+
+/** Each has waited long enough for the other to dial. */
+export function tire(sides: readonly { readonly node: TesseraNode; readonly group: Group }[]): void {
+  for (const { group } of sides) {
+    for (const { node } of sides) group.actor.send({ type: 'group.redial', peer: node.id })
+  }
 }
 
 /** The ids of all bonds in the registry of `group`, as they stood after each change. */

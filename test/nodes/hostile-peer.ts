@@ -141,7 +141,7 @@ export class Hostile {
   start({ session }: Wiretap, changes: Partial<HandshakeStart> = {}): Uint8Array {
     const { network, group, key } = this.target
     const proof = key.prove(session.sharedRandom(group), this.identity.peer)
-    return encodeHandshake({ type: 'HandshakeStart', network, group, proof, ...changes })
+    return encodeHandshake({ type: 'HandshakeStart', network, group, proof, entry: this.entry(), ...changes })
   }
 
   /** A bond like any other: known, allowed, proven, steady. */

@@ -56,13 +56,16 @@ async function expectRefused(tap: Wiretap, reason: string): Promise<void> {
 }
 
 describe('a mismatched peer', () => {
-  it('that is not in the catalog: UnknownPeer', async () => {
+  it('that is not in the catalog, and brings no entry of its own: UnknownPeer', async () => {
+    const other = new Hostile(pair.target)
     const strange = async () => {
       const tap = await hostile.channel()
-      tap.say(hostile.start(tap))
+      tap.say(hostile.start(tap, { entry: other.entry() }))
       await expectRefused(tap, 'UnknownPeer')
     }
     await expectBounded(REPEATS, LEFT_MEBIBYTES, strange)
+    expect(pair.node.peers.map(({ peer }) => peer)).not.toContain(other.identity.peer)
+    await other.endpoint.close()
   })
 
   it('of another network: DifferentNetwork, and its entry is not taken in', async () => {
@@ -131,10 +134,9 @@ describe('a mismatched peer', () => {
 
   it('without ticket, or with a refused one, but with the key: NotAllowed', async () => {
     for (const tickets of [[], [{ class: 'badge', data: Uint8Array.of(0) }]]) {
-      await hostile.announce(hostile.entry({ tickets }))
       await expectBounded(REPEATS, LEFT_MEBIBYTES, async () => {
         const tap = await hostile.channel()
-        tap.say(hostile.start(tap))
+        tap.say(hostile.start(tap, { entry: hostile.entry({ tickets }) }))
         await expectRefused(tap, 'NotAllowed')
       })
     }

@@ -1,13 +1,21 @@
 /** Client sessions (Thesis §6.3): a command that comes twice is applied once. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SessionTable } from '../../src/machines/raft/session.ts'
+import { type Run, SessionTable } from '../../src/machines/raft/session.ts'
 
-/** Applies a command as a replica does; returns its result, or why there is none. */
-function run(table: SessionTable<string>, session: number, sequence: number, acknowledged = 0, result = `${sequence}`) {
-  const decision = table.decide(session, sequence, acknowledged)
-  if (decision === 'apply') table.record(session, sequence, result)
-  return decision
+/** Applies a command as a replica does; returns what was decided: its result where it was applied before. */
+function run(table: SessionTable<string>, id: number, sequence: number, acknowledged = 0, result = `${sequence}`) {
+  const session = table.use(id)
+  if (session === null) return 'expired'
+  session.acknowledge(Math.min(acknowledged, sequence - 1))
+  const decision = session.decide(sequence)
+  if (decision === 'apply') session.begin(sequence, sequence + 100).results.push(result)
+  return typeof decision === 'string' ? decision : told(decision, sequence)
+}
+
+function told({ sequence, index, results }: Run<string>, asked: number) {
+  expect([sequence, index, results.length]).toEqual([asked, asked + 100, 1])
+  return { result: results[0] }
 }
 
 describe('idleness, by the times in the log', () => {
@@ -54,22 +62,44 @@ describe('a session', () => {
     const table = new SessionTable<string>()
     table.open(5, 'n')
     expect(run(table, 5, 1, 0, 'first')).toBe('apply')
-    expect(run(table, 5, 1, 0, 'second')).toEqual({ cached: 'first' })
+    expect(run(table, 5, 1, 0, 'second')).toEqual({ result: 'first' })
   })
 
-  it('caches also the result undefined', () => {
+  it('keeps also the result undefined', () => {
     const table = new SessionTable<undefined>()
     table.open(5, 'n')
-    table.decide(5, 1, 0)
-    table.record(5, 1, undefined)
-    expect(table.decide(5, 1, 0)).toEqual({ cached: undefined })
+    table.use(5)?.begin(1, 7).results.push(undefined)
+    expect(table.use(5)?.decide(1)).toEqual({ sequence: 1, index: 7, results: [undefined] })
+  })
+
+  it('tells of each command of a run by itself, and where it was applied', () => {
+    const table = new SessionTable<string>()
+    table.open(5, 'n')
+    table.use(5)?.begin(4, 70).results.push('a', 'b', 'c')
+    table.use(5)?.begin(1, 80).results.push('d', 'e')
+    const decided = [1, 2, 3, 4, 5, 6, 7].map((sequence) => table.use(5)?.decide(sequence))
+    const one = (sequence: number, index: number, result: string) => ({ sequence, index, results: [result] })
+    const first = [one(1, 80, 'd'), one(2, 81, 'e'), 'apply']
+    expect(decided).toEqual([...first, one(4, 70, 'a'), one(5, 71, 'b'), one(6, 72, 'c'), 'apply'])
+  })
+
+  it('keeps a run until all of it is acknowledged, and none of what is', () => {
+    const table = new SessionTable<string>()
+    table.open(5, 'n')
+    const session = table.use(5)!
+    session.begin(1, 70).results.push('a', 'b', 'c')
+    session.acknowledge(2)
+    expect([1, 2, 3].map((sequence) => session.decide(sequence))).toMatchObject(['stale', 'stale', { results: ['c'] }])
+    expect(session.kept(5).runs).toHaveLength(1)
+    session.acknowledge(3)
+    expect(session.kept(5).runs).toEqual([])
   })
 
   it('takes commands in any order', () => {
     const table = new SessionTable<string>()
     table.open(5, 'n')
     expect([3, 1, 2].map((sequence) => run(table, 5, sequence))).toEqual(['apply', 'apply', 'apply'])
-    expect(run(table, 5, 2)).toEqual({ cached: '2' })
+    expect(run(table, 5, 2)).toEqual({ result: '2' })
   })
 
   it('forgets what was acknowledged, and never applies it again', () => {
@@ -77,7 +107,7 @@ describe('a session', () => {
     table.open(5, 'n')
     for (const sequence of [1, 2, 3]) run(table, 5, sequence)
     expect(run(table, 5, 4, 2)).toBe('apply')
-    expect([1, 2, 3].map((sequence) => run(table, 5, sequence))).toEqual(['stale', 'stale', { cached: '3' }])
+    expect([1, 2, 3].map((sequence) => run(table, 5, sequence))).toEqual(['stale', 'stale', { result: '3' }])
   })
 
   it('never takes its own command for acknowledged, and does not spin when a client jumps ahead', () => {
@@ -97,7 +127,7 @@ describe('a session', () => {
     table.open(3, 'n')
     expect(table.size).toBe(2)
     expect(run(table, 2, 1)).toBe('expired')
-    expect(run(table, 1, 1)).toEqual({ cached: '1' })
+    expect(run(table, 1, 1)).toEqual({ result: '1' })
   })
 
   it('is decided alike by every member that sees the same log', () => {

@@ -277,6 +277,41 @@ describe('Thesis §9.6 pre-vote', () => {
     expect(rig.context).toMatchObject({ term: 1, votedFor: null })
   })
 
+  it.each([
+    ['the other’s log is newer', 'c', preVote(2, 2, 1), true, 'follower'],
+    ['the logs are alike and the other’s id is the smaller', 'a', preVote(2, 1, 1), true, 'follower'],
+    ['the logs are alike and the other’s id is the larger', 'c', preVote(2, 1, 1), true, 'preCandidate'],
+    ['the other’s log is older', 'a', preVote(2, 0, 0), false, 'preCandidate'],
+  ])('of two that ask each other one gives way, so the vote is not split: %s', (_, other, question, granted, role) => {
+    const rig = new Rig({ self: 'b', voters: ['a', 'b', 'c'], peers: ['a', 'c'] }).becomePreCandidate()
+    rig.take()
+    rig.hear(other, question)
+    expect(rig.role).toBe(role)
+    expect(rig.answer()).toMatchObject({ type: 'PreVoteResponse', granted })
+    expect(rig.context).toMatchObject({ term: 1, votedFor: null })
+  })
+
+  it('who refused while it heard a leader is asked again when it asks itself', () => {
+    const rig = new Rig({ log: [1] }).becomePreCandidate()
+    rig.hear('b', preVoteDenied(1))
+    rig.take()
+    rig.hear('b', preVote(2, 1, 1))
+    expect(typesTo(rig)).toEqual(['PreVoteResponse to b', 'PreVote to b'])
+    rig.hear('b', preVote(2, 1, 1))
+    expect(typesTo(rig)).toEqual(['PreVoteResponse to b'])
+    rig.hear('b', preVoteGranted(2))
+    expect(rig.role).toBe('candidate')
+  })
+
+  it('who gave way asks again as soon as the other has had its turn', () => {
+    const rig = new Rig().becomePreCandidate()
+    rig.hear('b', preVote(2, 2, 1))
+    expect(rig.role).toBe('follower')
+    expect(nextDeadlineMs(rig.context) - rig.nowMs).toBe(RAFT_TIMING.hintPauseMaxMs)
+    rig.tick(RAFT_TIMING.hintPauseMaxMs)
+    expect(rig.role).toBe('preCandidate')
+  })
+
   it('a pre-candidate that votes for another lets it lead', () => {
     const rig = new Rig().becomePreCandidate()
     rig.hear('b', requestVote(1, 1, 1))

@@ -6,11 +6,11 @@ import { RAFT as RAFT_LIMITS } from '../../src/limits.ts'
 import type { AppendEntries, AppendEntriesResponse, Propose } from '../../src/machines/raft/messages.ts'
 import { decodeGeneral, encodeGeneral, readMessage } from '../../src/transport/cbor.ts'
 import { NOT_PLAIN, readPlain } from '../../src/transport/cbor-plain.ts'
-import type { Place } from '../../src/transport/cbor-writer.ts'
+import { type Place, sizeOf } from '../../src/transport/cbor-writer.ts'
 import { encodeCommand, encodeRaftBatch, encodeValue } from '../../src/transport/codec.ts'
 import { readCommands } from '../../src/transport/codec-commands.ts'
 import { raftMessages } from '../../src/transport/codec-raft.ts'
-import { gather, pack } from '../../src/transport/packed.ts'
+import { Packing, pack, placesIn } from '../../src/transport/packed.ts'
 import { anyBond, anyEntry } from './codec-samples.ts'
 import { unpack } from './unpack.ts'
 
@@ -221,6 +221,13 @@ describe('plain values, read and written in one walk', () => {
   })
 })
 
+/** What stands there and there as one piece. */
+function gather(places: readonly Place[]): Uint8Array {
+  const packing = new Packing()
+  for (const place of places) packing.add(place)
+  return packing.packed
+}
+
 /** A command that was encoded to stand there. */
 const commandAt = (place: Place) => unpack(gather([place]))[0]!
 
@@ -240,6 +247,11 @@ describe('commands share memory with their neighbours', () => {
     expect(gather(ofFirst).buffer).toBe(blocks[0]!.buffer)
     expect(unpack(gather(encoded)).map(decodeGeneral)).toEqual(values)
     expect(unpack(gather([encoded[2]!, encoded[0]!])).map(decodeGeneral)).toEqual([values[2], values[0]])
+    expect(placesIn(gather(encoded.slice(0, 2)), 2)).toEqual([
+      0,
+      sizeOf(encoded[0]!),
+      sizeOf(encoded[0]!) + sizeOf(encoded[1]!),
+    ])
   })
 
   test('a large one has memory of its own, before and after', () => {

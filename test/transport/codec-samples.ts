@@ -101,7 +101,7 @@ export const RAFT: readonly RaftMessage[] = [
 ]
 
 export const HANDSHAKE: readonly HandshakeMessage[] = [
-  { type: 'HandshakeStart', network: digest('1'), group: digest('2'), proof: filled(32, 0x77) },
+  { type: 'HandshakeStart', network: digest('1'), group: digest('2'), proof: filled(32, 0x77), entry: signed },
   { type: 'HandshakeEnd', proof: filled(32, 0x78), bonds: [signed] },
   { type: 'Peers', bonds: [] },
 ]
@@ -264,7 +264,13 @@ const raft: { [T in RaftMessage['type']]: fc.Arbitrary<Of<RaftMessage, T>> } = {
 export const anyRaft: fc.Arbitrary<RaftMessage> = fc.oneof(...Object.values<fc.Arbitrary<RaftMessage>>(raft))
 
 const handshake: { [T in HandshakeMessage['type']]: fc.Arbitrary<Of<HandshakeMessage, T>> } = {
-  HandshakeStart: a({ type: is('HandshakeStart'), network: anyNetwork, group: anyGroup, proof: exactly(32) }),
+  HandshakeStart: a({
+    type: is('HandshakeStart'),
+    network: anyNetwork,
+    group: anyGroup,
+    proof: exactly(32),
+    entry: anySigned,
+  }),
   HandshakeEnd: a({ type: is('HandshakeEnd'), proof: exactly(32), bonds: anySignedList }),
   Peers: a({ type: is('Peers'), bonds: anySignedList }),
 }

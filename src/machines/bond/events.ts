@@ -19,8 +19,6 @@ export interface BondInput {
   readonly group: GroupId | null
   readonly addresses: readonly string[]
   readonly linkNumber: number | null
-  /** Acceptor: the peer is in the catalog. */
-  readonly known: boolean
   readonly seed: RandomState
 }
 
@@ -32,7 +30,7 @@ export interface BondContext extends Omit<BondInput, 'seed'> {
   readonly syncAttempts: number
   /** Acceptor: the verdict over the dialler's proof, told only after its tickets have been checked. */
   readonly proven: boolean
-  /** The link child stands and may be told to close. */
+  /** The link was opened, is not known to be down, and may be told to close. */
   readonly linked: boolean
   /** The own entry changed during the handshake: the peer is told once the bond is steady. */
   readonly entryDue: boolean
@@ -76,9 +74,12 @@ export type LinkReport =
   | { type: 'link.opened'; bondId: BondId }
   | { type: 'link.failed' }
   | { type: 'link.closed'; reason: CloseReason; byPeer: boolean }
+  /** It failed at what it was told. */
+  | { type: 'link.broken' }
   | LivenessReport
   | { type: 'bond.undecodable' }
-  | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean }
+  /** `known`: the catalog has an entry of the peer, which it may have brought itself. */
+  | { type: 'bond.handshakeStart'; network: NetworkId; group: GroupId; proven: boolean; known: boolean }
   | { type: 'bond.handshakeEnd'; proven: boolean }
   | { type: 'bond.peers' }
   | { type: 'bond.departure' }

@@ -2,31 +2,26 @@
  * A bond: one member's end of the connection to one other member (SEMANTICS §3).
  *
  * Lifecycle: `handshake`, one column of the handshake table for each role, row by row -> `steady`, with liveness and tickets side
- * by side -> `failed` or `closed`, both final. The link, a child, lives from dial or accept until then; it holds every secret, and
- * tells this chart verdicts only.
+ * by side -> `failed` or `closed`, both final. The link lives from dial or accept until then, outside: `openLink` and `tellLink` are effects,
+ * bound to a real one by the actors. It holds every secret, and tells this chart verdicts only.
  *
  * Invariants: no step of the handshake waits longer than its deadline. A bond is steady only with its group's claim, valid
  * tickets and a genuine proof. A message in a state that does not expect it is a violation, so the root refuses them all and
- * each state names what it takes. The link hears its reason before it is stopped, and the group hears of the end exactly once.
+ * each state names what it takes. A link that stands hears why it goes down, and the group hears of the end exactly once.
  *
  * A dialler claims when its link has opened, before it says anything; an acceptor when it was asked for this very group. So an end
  * that lost its claim never answers, and which link survives a double dial is decided by the groups alone (`group/dialling.ts`).
  */
-import { spawnChild, stopChild } from 'xstate'
-import type { BondContext, LinkCommand, LinkInput, TicketVerdict } from './events.ts'
+import type { LinkCommand, TicketVerdict } from './events.ts'
 import type { EndReason, Outcome } from './reasons.ts'
-import { bondSetup, contextOf, outputOf } from './vocabulary.ts'
-
-const linkInput = ({ context }: { context: BondContext }): LinkInput => {
-  const { role, peer, addresses, linkNumber, group, random: seed } = context
-  return { role, peer, addresses, linkNumber, group, seed }
-}
+import { bondSetup, contextOf, dueEntry, goodbye, linkInput, outputOf } from './vocabulary.ts'
 
 const because = (reason: EndReason) => ({ type: 'because', params: { reason } }) as const
 const fails = (reason: EndReason) => ({ target: '#bond.failed', actions: because(reason) }) as const
 const closes = (reason: EndReason) => ({ target: '#bond.closed', actions: because(reason) }) as const
 const tell = (command: LinkCommand) => ({ type: 'tellLink', params: command }) as const
-const ends = (outcome: Outcome) => [{ type: 'keepOutcome', params: { outcome } }, 'hangUp', 'tellEnded'] as const
+const hangUp = [{ type: 'tellLink', params: goodbye }, 'linkDown'] as const
+const ends = (outcome: Outcome) => [{ type: 'keepOutcome', params: { outcome } }, ...hangUp, 'tellEnded'] as const
 /** Every step of the handshake has the same deadline. */
 const deadline = { step: fails('Timeout') } as const
 const grantOf = ({ event }: { event: { output: TicketVerdict } }) => event.output
@@ -47,7 +42,7 @@ export const bondMachine = bondSetup.createMachine({
       },
       { target: '.closed', actions: ['linkDown', { type: 'because', params: ({ event }) => event }] },
     ],
-    'xstate.error.actor.link': { target: '.failed', actions: ['linkDown', because('UnexpectedClose')] },
+    'link.broken': { target: '.failed', actions: ['linkDown', because('UnexpectedClose')] },
     'bond.superseded': closes('AlreadyBonded'),
     'bond.close': { target: '.closed', actions: { type: 'because', params: ({ event }) => event } },
     'bond.depart': closes('Departed'),
@@ -102,7 +97,7 @@ export const bondMachine = bondSetup.createMachine({
             },
             connecting: {
               description: 'The link dials.',
-              entry: [spawnChild('link', { id: 'link', input: linkInput }), 'linkUp'],
+              entry: [{ type: 'openLink', params: linkInput }, 'linkUp'],
               on: {
                 'link.opened': { target: 'claiming', actions: { type: 'keepBondId', params: ({ event }) => event } },
               },
@@ -131,7 +126,7 @@ export const bondMachine = bondSetup.createMachine({
             },
             syncing: {
               description: 'The peer does not know us: sync catalogs with it, then dial again after a pause.',
-              entry: [stopChild('link'), 'countSync'],
+              entry: 'countSync',
               initial: 'asking',
               states: {
                 asking: {
@@ -158,18 +153,16 @@ export const bondMachine = bondSetup.createMachine({
           initial: 'connecting',
           states: {
             connecting: {
-              description: 'Step 0: takes the accepted link; its peer must be in the catalog.',
-              entry: [spawnChild('link', { id: 'link', input: linkInput }), 'linkUp'],
+              description: 'Step 0: takes the accepted link.',
+              entry: [{ type: 'openLink', params: linkInput }, 'linkUp'],
               on: {
-                'link.opened': [
-                  { guard: 'peerUnknown', ...closes('UnknownPeer') },
-                  { target: 'awaiting', actions: { type: 'keepBondId', params: ({ event }) => event } },
-                ],
+                'link.opened': { target: 'awaiting', actions: { type: 'keepBondId', params: ({ event }) => event } },
               },
               after: deadline,
             },
             awaiting: {
-              description: 'Steps 1 and 2: waits for HandshakeStart; network first, then group.',
+              description:
+                'Steps 1 and 2: waits for HandshakeStart; network first, then group, then the peer’s own entry.',
               on: {
                 'bond.handshakeStart': [
                   {
@@ -177,6 +170,7 @@ export const bondMachine = bondSetup.createMachine({
                     ...closes('DifferentNetwork'),
                   },
                   { guard: { type: 'otherGroup', params: ({ event }) => event }, ...closes('GroupNotFound') },
+                  { guard: { type: 'unknownPeer', params: ({ event }) => event }, ...closes('UnknownPeer') },
                   { target: 'claiming', actions: { type: 'keepVerdict', params: ({ event }) => event } },
                 ],
               },
@@ -223,7 +217,7 @@ export const bondMachine = bondSetup.createMachine({
     steady: {
       description: 'The bond stands.',
       type: 'parallel',
-      entry: ['becomeSteady', 'tellSteady', 'tellDueEntry', tell({ type: 'link.watch' })],
+      entry: ['becomeSteady', 'tellSteady', { type: 'tellLink', params: dueEntry }, tell({ type: 'link.watch' })],
       on: {
         'bond.departure': closes('Departed'),
         'bond.undecodable': fails('ProtocolViolation'),

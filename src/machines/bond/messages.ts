@@ -12,6 +12,8 @@ export interface HandshakeStart {
   readonly network: NetworkId
   readonly group: GroupId
   readonly proof: Uint8Array
+  /** The dialler's own: the acceptor need not have heard of it from anyone else. */
+  readonly entry: SignedEntry
 }
 /** The acceptor's own proof, and the entries of all it is bonded with. */
 export interface HandshakeEnd {

@@ -1,18 +1,8 @@
 /**
- * The words the bond's chart is written in: its guards, actions, delays, and the actors it is bound to from outside. What each does
- * is small; when it happens stands in `machine.ts`.
+ * The words the bond's chart is written in: its guards, actions, delays, and what it is bound to from outside: two promises, and its link,
+ * which hears `openLink` and `tellLink`. What each does is small; when it happens stands in `machine.ts`.
  */
-import {
-  type AnyActorRef,
-  assign,
-  cancel,
-  enqueueActions,
-  fromCallback,
-  fromPromise,
-  type NonReducibleUnknown,
-  sendTo,
-  setup,
-} from 'xstate'
+import { type AnyActorRef, assign, cancel, enqueueActions, fromPromise, sendTo, setup } from 'xstate'
 import { assert } from '../../errors.ts'
 import { BOND } from '../../limits.ts'
 import { nextBetween, randomFrom } from '../random.ts'
@@ -56,6 +46,22 @@ export function outputOf({ outcome, reason }: BondContext): BondOutput {
   return { outcome, reason }
 }
 
+type InContext = { readonly context: BondContext }
+
+/** What a link is opened with. */
+export const linkInput = ({ context }: InContext): LinkInput => {
+  const { role, peer, addresses, linkNumber, group, random: seed } = context
+  return { role, peer, addresses, linkNumber, group, seed }
+}
+
+/** The own entry changed meanwhile. */
+export const dueEntry = ({ context }: InContext): LinkCommand | null =>
+  context.entryDue ? { type: 'link.sendEntry' } : null
+
+/** To a link that may still stand. */
+export const goodbye = ({ context: { linked, reason } }: InContext): LinkCommand | null =>
+  linked && reason !== null ? { type: 'link.close', reason: closeReasonFor(reason) } : null
+
 /** The group that spawned this bond; one that runs by itself, as in a model's walk, tells nobody but itself. */
 const group = ({ self }: { self: AnyActorRef }) => parentOf(self) ?? self
 
@@ -67,7 +73,6 @@ export const bondSetup = setup({
     output: {} as BondOutput,
   },
   actors: {
-    link: fromCallback<LinkCommand, LinkInput & NonReducibleUnknown>(() => {}),
     checkTickets: fromPromise<TicketVerdict, TicketInput>(({ signal }) => {
       throw signal.reason ?? new TypeError('checkTickets is provided by the actors')
     }),
@@ -82,9 +87,9 @@ export const bondSetup = setup({
       nextBetween(context.random, 0, BOND.redialMinMs * 2 ** Math.max(0, context.syncAttempts - 1))[0],
   },
   guards: {
-    peerUnknown: ({ context }) => !context.known,
     proofHolds: ({ context }) => context.proven,
     otherNetwork: ({ context }, { network }: { network: string }) => network !== context.network,
+    unknownPeer: (_, { known }: { known: boolean }) => !known,
     otherGroup: ({ context }, { group }: { group: string }) => group !== context.group,
     proven: (_, { proven }: { proven: boolean }) => proven,
     genuine: (_, { genuine }: { genuine: boolean }) => genuine,
@@ -106,7 +111,9 @@ export const bondSetup = setup({
       random: nextBetween(context.random, 0, 1)[1],
     })),
     entryIsDue: assign({ entryDue: true }),
-    tellLink: sendTo('link', (_, command: LinkCommand) => command),
+    openLink: (_, _input: LinkInput) => {},
+    /** With null nothing is said. */
+    tellLink: (_, _command: LinkCommand | null) => {},
     claim: sendTo(group, ({ self, context: { peer, role } }): BondNews => {
       return { type: 'bond.claim', bond: self.id, peer, role }
     }),
@@ -114,9 +121,6 @@ export const bondSetup = setup({
     tellSteady: sendTo(group, ({ self, context: { peer, bondId } }): BondNews => {
       assert(bondId !== null, 'a bond without a link became steady')
       return { type: 'bond.steady', bond: self.id, peer, bondId }
-    }),
-    tellDueEntry: enqueueActions(({ enqueue, context }) => {
-      if (context.entryDue) enqueue.sendTo('link', { type: 'link.sendEntry' } satisfies LinkCommand)
     }),
     /** The timer outlives the states: tickets may end during the handshake as well. */
     keepGrant: enqueueActions(({ enqueue }, verdict: TicketVerdict) => {
@@ -128,11 +132,6 @@ export const bondSetup = setup({
         enqueue.raise({ type: 'bond.ticketExpired' }, { id: 'ticketExpired', delay: Math.min(leftMs, TIMER_MAX_MS) })
     }),
     keepOutcome: assign((_, { outcome }: { outcome: Outcome }) => ({ outcome })),
-    hangUp: enqueueActions(({ enqueue, context: { linked, reason } }) => {
-      if (!linked || reason === null) return
-      enqueue.sendTo('link', { type: 'link.close', reason: closeReasonFor(reason) } satisfies LinkCommand)
-      enqueue.assign({ linked: false })
-    }),
     tellEnded: sendTo(group, ({ self, context }): BondNews => {
       const { peer, wasSteady } = context
       return { type: 'bond.ended', bond: self.id, peer, ...outputOf(context), wasSteady }

@@ -12,14 +12,17 @@ import type { BondInput, BondNews, BondOrder, BondRole } from '../bond/events.ts
 import { closeReasonFor, redialPolicy } from '../bond/reasons.ts'
 import { nextUint32, type RandomState } from '../random.ts'
 import {
+  comesFirst,
   decideClaim,
   isAlone,
   isBusyDialling,
+  isFirstRound,
   isOutlived,
   isWanted,
   mayDial,
   NEW_SLOT,
   nextInRing,
+  patience,
   redialDelay,
   settle,
 } from './dialling.ts'
@@ -88,12 +91,12 @@ function fork(random: RandomState): [RandomState, RandomState] {
   return [[a, b, c, d], rest]
 }
 
-function spawn(context: GroupContext, peer: PeerId, role: BondRole, linkNumber: number | null, known: boolean): Step {
+function spawn(context: GroupContext, peer: PeerId, role: BondRole, linkNumber: number | null): Step {
   const bond = newBondId(context.bonds, peer)
   const [seed, random] = fork(context.random)
   const { self, network, group } = context
   const { addresses } = slotOf(context, peer)
-  const input = { role, self, peer, network, group, addresses, linkNumber, known, seed }
+  const input = { role, self, peer, network, group, addresses, linkNumber, seed }
   return [
     { ...context, random, bonds: { ...context.bonds, [bond]: { peer, role } } },
     [{ order: 'spawn', bond, input }],
@@ -131,7 +134,7 @@ function dial(context: GroupContext, peer: PeerId): Step {
   const free = withSlot(context, peer, slot)
   if (!mayDial(context.self, peer, slot)) return [free, []]
   const outbound = newBondId(context.bonds, peer)
-  return spawn(withSlot(free, peer, settle({ ...slot, outbound })), peer, 'dialler', null, true)
+  return spawn(withSlot(free, peer, settle({ ...slot, outbound })), peer, 'dialler', null)
 }
 
 export function catalogChanged(context: GroupContext, { peers }: On<'group.catalog'>): Step {
@@ -160,12 +163,28 @@ function peerLeft(context: GroupContext, { peer, version, incarnation }: Catalog
 }
 
 function peerNamed(context: GroupContext, { peer, addresses, version, incarnation }: CatalogPeer): Step {
-  const slot = slotOf(context, peer)
+  const slot = context.peers[peer] ?? newSlot(context, peer)
   const named = withSlot(context, peer, { ...slot, addresses, version, incarnation, departed: false })
   // Elsewhere now, or another process: what failed at the old one says nothing about the new one.
   const moved = addresses.join() !== slot.addresses.join() || incarnation > slot.incarnation
   const [next, orders] = moved ? calm(named, peer) : [named, []]
-  return [queue(next, peer), orders]
+  const [wanted, more] = want(next, peer)
+  return [wanted, [...orders, ...more]]
+}
+
+/** A peer that comes first, and that nothing is known against, is given time to dial us; any other is dialled when its turn comes. */
+function want(context: GroupContext, peer: PeerId): Step {
+  const slot = slotOf(context, peer)
+  if (slot.attempt > 0 || comesFirst(context.self, peer)) return [queue(context, peer), []]
+  if (context.leaving || !mayDial(context.self, peer, slot)) return [context, []]
+  const [delayMs, random] = patience(context.random)
+  return [{ ...withSlot(context, peer, { ...slot, redialDue: true }), random }, [{ order: 'redial', peer, delayMs }]]
+}
+
+/** Its link may have been here before its name. */
+function newSlot({ bonds }: GroupContext, peer: PeerId): Slot {
+  const inbound = Object.keys(bonds).find((bond) => bonds[bond]?.peer === peer) ?? null
+  return { ...NEW_SLOT, inbound }
 }
 
 /** No redial waits any longer, and the next one starts from the shortest pause. */
@@ -179,9 +198,9 @@ function dropSlot(context: GroupContext, peer: PeerId): GroupContext {
   return { ...context, peers: withoutKey(context.peers, peer) as GroupContext['peers'] }
 }
 
-export function linkAccepted(context: GroupContext, { linkNumber, peer, known }: On<'group.linkAccepted'>): Step {
+export function linkAccepted(context: GroupContext, { linkNumber, peer }: On<'group.linkAccepted'>): Step {
   if (peer === context.self) return refuseLink('AlreadyBonded')(context, { linkNumber })
-  const [next, orders] = spawn(context, peer, 'acceptor', linkNumber, known)
+  const [next, orders] = spawn(context, peer, 'acceptor', linkNumber)
   const slot = context.peers[peer]
   // A stranger's link leaves nothing in the books.
   return [slot ? withSlot(next, peer, { ...slot, inbound: newBondId(context.bonds, peer) }) : next, orders]
@@ -274,7 +293,11 @@ function redialLater(context: GroupContext, peer: PeerId): Step {
 
 export function redialDue(context: GroupContext, { peer }: On<'group.redial'>): Step {
   const slot = context.peers[peer]
-  return slot ? dialQueued(queue(withSlot(context, peer, { ...slot, redialDue: false }), peer)) : [context, []]
+  if (!slot) return [context, []]
+  const free = withSlot(context, peer, { ...slot, redialDue: false })
+  const [next, orders] = isFirstRound(context.peers) ? want(free, peer) : [queue(free, peer), []]
+  const [dialling, dials] = dialQueued(next)
+  return [dialling, [...orders, ...dials]]
 }
 
 /** The last each bond is told: that this member departs, or only that its process ends. */

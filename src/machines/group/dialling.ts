@@ -84,6 +84,29 @@ export function mayDial(self: PeerId, peer: PeerId, slot: Slot): boolean {
   return peer !== self && isWanted(slot) && isAlone(slot) && !slot.redialDue && !slot.queued
 }
 
+/** The ring of all ids has so many places. */
+const RING = 2 ** 32
+const placeOf = (peer: PeerId) => Number.parseInt(peer.slice(0, 8), 16)
+
+/**
+ * One end of each pair dials first: the one from which the way round the ring is the shorter. The other leaves it the time, since both hear of
+ * each other at about the same moment, and of two links one is made in vain. Ids are as good as random, so all dial alike many.
+ */
+export function comesFirst(self: PeerId, peer: PeerId): boolean {
+  const way = (placeOf(peer) - placeOf(self) + RING) % RING
+  return way === 0 || way === RING / 2 ? self < peer : way < RING / 2
+}
+
+/** How long the peer is given that comes first: it may not have heard of us, or may not reach us. */
+export function patience(random: RandomState): [number, RandomState] {
+  return nextBetween(random, BOND.patienceMs, 2 * BOND.patienceMs)
+}
+
+/** Those that come after this member are still being dialled for the first time, and those that come before it are as busy as it is. */
+export function isFirstRound(peers: Readonly<Record<string, Slot>>): boolean {
+  return Object.values(peers).some((slot) => slot.attempt === 0 && (slot.queued || isDialUnderWay(slot)))
+}
+
 /** A dial of ours that has not come to a steady bond yet. */
 export function isDialUnderWay({ outbound, phase }: Slot): boolean {
   return outbound !== null && phase !== 'steady'
@@ -95,9 +118,7 @@ export function isBusyDialling(peers: Readonly<Record<string, Slot>>): boolean {
 }
 
 /**
- * The ring of all ids: whoever follows this member in it is dialled first. Of a pair the one from which the way round is shorter comes to the
- * other first, and is found bonded when the other's turn has come: so where many start at once few dial each other at the same time, and all
- * dial alike many.
+ * Of those to be dialled, whoever follows this member in the ring: so where many start at once, not all of them dial the same few at a time.
  */
 export function nextInRing(self: PeerId, peers: readonly PeerId[]): PeerId | null {
   const [first = null, ...others] = peers

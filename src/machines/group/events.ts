@@ -78,7 +78,7 @@ export interface CatalogPeer {
 
 export type GroupEvent =
   | { type: 'group.catalog'; peers: readonly CatalogPeer[] }
-  | { type: 'group.linkAccepted'; linkNumber: number; peer: PeerId; known: boolean }
+  | { type: 'group.linkAccepted'; linkNumber: number; peer: PeerId }
   | { type: 'group.leave' }
   | { type: 'group.suspend' }
   | { type: 'group.entryChanged' }

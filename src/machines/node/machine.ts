@@ -28,7 +28,7 @@ export interface NodeContext {
 export type NodeEvent =
   | { readonly type: 'node.join'; readonly group: GroupId; readonly actor: string }
   | { readonly type: 'node.groupLeft'; readonly group: GroupId }
-  | { readonly type: 'node.strayLink'; readonly linkNumber: number; readonly peer: PeerId; readonly known: boolean }
+  | { readonly type: 'node.strayLink'; readonly linkNumber: number; readonly peer: PeerId }
   | { readonly type: 'node.stop' }
   | ErrorActorEvent
 

@@ -9,7 +9,7 @@ import type { EventNamed, RaftEvent } from './events.ts'
 import { loseLeader } from './follower.ts'
 import type { PreVote, RequestVote, Term } from './messages.ts'
 import { isLost, isMajority, isWon } from './quorum.ts'
-import { chain, type Effect, type Step, sendTo, writeHardState } from './step.ts'
+import { chain, type Effect, type Step, sendTo, stay, writeHardState } from './step.ts'
 
 /** Thesis §9.6: would you vote for me in the term after this one? */
 export function askPreVotes(context: RaftContext): Step {
@@ -49,6 +49,18 @@ export function askPreVoteOf(context: RaftContext, { from }: EventNamed<'raft.in
 
 export function askVoteOf(context: RaftContext, { from }: EventNamed<'raft.introduce'>): Step {
   return [context, mayAsk(context, from) ? request(context, voteRequestOf(context, false), [from]) : []]
+}
+
+/**
+ * Whoever asks hears no leader any more: it is asked again where it refused, maybe because it still heard one then. Else both might wait out
+ * their timeouts, one refused too early and the other because its log is the older.
+ */
+export function askPreVoteAgain(context: RaftContext, { from }: EventNamed<'raft.preVote'>): Step {
+  if (context.election.votes.get(from) !== false) return stay(context)
+  const votes = new Map(context.election.votes)
+  votes.delete(from)
+  const asking = withElection(context, { votes })
+  return [asking, request(asking, preVoteOf(asking), [from])]
 }
 
 function mayAsk(context: RaftContext, peer: PeerId): boolean {

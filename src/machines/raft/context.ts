@@ -286,7 +286,15 @@ export function withReads(context: RaftContext, changes: Partial<Reads>): RaftCo
 }
 
 export function withSnapshots(context: RaftContext, changes: Partial<Snapshots>): RaftContext {
-  return update(context, { snapshots: { ...context.snapshots, ...changes } })
+  return update(context, { snapshots: snapshotsWith(context.snapshots, changes) })
+}
+
+/** Every commit makes another: see `update`. */
+export function snapshotsWith(
+  { compaction, saved, takenAt, taking, appliedBytes, receiving }: Snapshots,
+  changes: Partial<Snapshots>,
+): Snapshots {
+  return Object.assign({ compaction, saved, takenAt, taking, appliedBytes, receiving }, changes)
 }
 
 export function withMembership(context: RaftContext, changes: Partial<Membership>): RaftContext {

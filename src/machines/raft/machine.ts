@@ -114,8 +114,10 @@ const raft = base.extend({
     noteReadIndex: on('raft.readIndexResponse', readIndex.onReadIndexResponse),
     expireReads: rule(readIndex.expireForwarded),
     // candidates
+    giveWay: on('raft.preVote', voting.giveWay),
     askPreVotes: rule(candidate.askPreVotes),
     askPreVoteOfNewcomer: on('raft.introduce', candidate.askPreVoteOf),
+    askPreVoteAgain: on('raft.preVote', candidate.askPreVoteAgain),
     countPreVote: on('raft.preVoteResponse', (context, event) => stay(candidate.countPreVote(context, event))),
     campaign: rule(candidate.campaign),
     askVoteOfNewcomer: on('raft.introduce', candidate.askVoteOf),
@@ -155,6 +157,7 @@ const raft = base.extend({
     fromNonVoter: ({ context, event }) => !voting.mayAsk(context, messageOf(event)),
     ofNewerTerm: ({ context, event }) => voting.isOfNewerTerm(context, messageOf(event)),
     ofThisTerm: ({ context, event }) => voting.isOfThisTerm(context, messageOf(event)),
+    givesWay: ({ context, event }) => voting.givesWay(context, named(event, 'raft.preVote')),
     grantsVote: ({ context, event }) => voting.grantsVote(context, named(event, 'raft.requestVote')),
     isLeader: ({ context, event }) => named(event, 'raft.bondLost').peer === context.leader,
     isAskedToLead: ({ context, event }) => follower.isAskedToLead(context, named(event, 'raft.timeoutNow')),
@@ -282,6 +285,12 @@ export const raftMachine = raft.createMachine({
           { actions: 'tick' },
         ],
         'raft.introduce': { actions: ['noteIntroduction', 'askPreVoteOfNewcomer'] },
+        'raft.preVote': [
+          STRANGER,
+          NON_VOTER,
+          { guard: 'givesWay', target: 'follower', actions: 'giveWay' },
+          { actions: ['answerPreVote', 'askPreVoteAgain'] },
+        ],
         'raft.preVoteResponse': [STRANGER, NEWER_TERM, { actions: 'countPreVote' }],
         'raft.requestVote': [
           STRANGER,

@@ -80,6 +80,23 @@ export function probing(next: LogIndex, nowMs: number): Progress {
   }
 }
 
+/** `{ ...progress, ...changes }`, but ten times as fast (see `update` of the context): every message and every answer makes another. */
+function changed(progress: Progress, changes: Partial<Progress>): Progress {
+  const copy: Progress = {
+    state: progress.state,
+    match: progress.match,
+    next: progress.next,
+    probing: progress.probing,
+    inFlight: progress.inFlight,
+    inFlightBytes: progress.inFlightBytes,
+    lastContactMs: progress.lastContactMs,
+    round: progress.round,
+    catchUp: progress.catchUp,
+    transfer: progress.transfer,
+  }
+  return Object.assign(copy, changes)
+}
+
 /** What was under way on the old bond is gone: find out again, from what is known for sure. */
 export function restarted(progress: Progress, next: LogIndex): Progress {
   return {
@@ -109,7 +126,7 @@ export function maySendChunk({ transfer }: Progress): boolean {
 
 export function chunkSent(progress: Progress): Progress {
   const { transfer } = progress
-  return transfer === null ? progress : { ...progress, transfer: { ...transfer, next: transfer.next + 1 } }
+  return transfer === null ? progress : changed(progress, { transfer: { ...transfer, next: transfer.next + 1 } })
 }
 
 /**
@@ -120,7 +137,7 @@ export function chunksTaken(progress: Progress, index: LogIndex, next: number, n
   const { transfer } = progress
   if (transfer === null || transfer.index !== index || next === transfer.taken) return progress
   const sent = next > transfer.taken ? Math.max(transfer.next, next) : next
-  return { ...progress, transfer: { ...transfer, taken: next, next: sent, sinceMs: nowMs } }
+  return changed(progress, { transfer: { ...transfer, taken: next, next: sent, sinceMs: nowMs } })
 }
 
 /** Nothing came of the chunks under way for so long: they were lost, or their answers. The last is sent again where all are taken. */
@@ -129,7 +146,7 @@ export function resentWhenStalled(progress: Progress, nowMs: number, patienceMs:
   if (transfer === null || nowMs - transfer.sinceMs < patienceMs * 2 ** transfer.resends) return progress
   const next = Math.min(transfer.taken, transfer.chunks - 1)
   const resends = Math.min(transfer.resends + 1, RESENDS_COUNTED_MAX)
-  return { ...progress, transfer: { ...transfer, next, sinceMs: nowMs, resends } }
+  return changed(progress, { transfer: { ...transfer, next, sinceMs: nowMs, resends } })
 }
 
 /** May the next entries go out now? */
@@ -145,24 +162,23 @@ function isFull({ inFlight, inFlightBytes }: Progress): boolean {
 
 /** Entries up to `lastIndex` were sent. A probe leaves `next` where it is: it may have to be sent again. */
 export function sent(progress: Progress, lastIndex: LogIndex, bytes: number): Progress {
-  if (progress.state === 'probe') return { ...progress, probing: true }
-  return {
-    ...progress,
+  if (progress.state === 'probe') return changed(progress, { probing: true })
+  return changed(progress, {
     next: (lastIndex + 1) as LogIndex,
     inFlight: [...progress.inFlight, { lastIndex, bytes }],
     inFlightBytes: progress.inFlightBytes + bytes,
-  }
+  })
 }
 
 /** It answered, whatever it said. */
 export function heard(progress: Progress, nowMs: number, round: number): Progress {
-  return { ...progress, lastContactMs: nowMs, round: Math.max(progress.round, round) }
+  return changed(progress, { lastContactMs: nowMs, round: Math.max(progress.round, round) })
 }
 
 /** Raft §5.3: its log agrees with ours up to `matchIndex`. */
 export function matched(progress: Progress, matchIndex: LogIndex): Progress {
   const match = Math.max(progress.match, matchIndex) as LogIndex
-  if (progress.transfer !== null && matchIndex < progress.transfer.index) return { ...progress, match }
+  if (progress.transfer !== null && matchIndex < progress.transfer.index) return changed(progress, { match })
   const next = Math.max(progress.state === 'replicate' ? progress.next : 0, match + 1) as LogIndex
   let freed = 0
   let place = 0
@@ -170,14 +186,16 @@ export function matched(progress: Progress, matchIndex: LogIndex): Progress {
     freed += progress.inFlight[place]!.bytes
   }
   return {
-    ...progress,
     state: 'replicate',
     match,
     next,
     probing: false,
-    transfer: null,
     inFlight: place === 0 ? progress.inFlight : progress.inFlight.slice(place),
     inFlightBytes: progress.inFlightBytes - freed,
+    lastContactMs: progress.lastContactMs,
+    round: progress.round,
+    catchUp: progress.catchUp,
+    transfer: null,
   }
 }
 
@@ -186,7 +204,7 @@ export function measured(progress: Progress, lastIndex: LogIndex, nowMs: number,
   const { catchUp, match } = progress
   if (catchUp !== null && match < catchUp.target) return progress
   const fit = catchUp !== null && nowMs - catchUp.sinceMs < roundMs
-  return { ...progress, catchUp: { target: lastIndex, sinceMs: nowMs, fit } }
+  return changed(progress, { catchUp: { target: lastIndex, sinceMs: nowMs, fit } })
 }
 
 /** Its last round was short, and the one under way is not long already. */

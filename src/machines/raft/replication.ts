@@ -120,9 +120,11 @@ function put(outgoing: Map<number, Outgoing>, key: number, peer: PeerId, next: L
 function effectsOf(context: RaftContext, outgoing: ReadonlyMap<number, Outgoing>): Effect[] {
   const groups = [...outgoing.values()]
   if (groups.length > 1) groups.sort((a, b) => a.next - b.next)
-  return groups.flatMap(({ next, batch, to }) =>
-    sendTo(context, to, appendEntries(context, next, batch), context.writes.hardState),
-  )
+  const effects: Effect[] = []
+  for (const { next, batch, to } of groups) {
+    effects.push(...sendTo(context, to, appendEntries(context, next, batch), context.writes.hardState))
+  }
+  return effects
 }
 
 function appendEntries({ term, log, commitIndex, reads }: RaftContext, next: LogIndex, batch: Batch): AppendEntries {

@@ -10,24 +10,24 @@
  * Mutable, for speed: its one owner is the actor that applies commands.
  */
 import { RAFT } from '../../limits.ts'
-import { BySequence } from './by-sequence.ts'
 
-interface Session<Result> {
-  readonly nonce: string
-  /** Results up to here have arrived at the client and are forgotten. */
-  acknowledged: number
-  readonly results: BySequence<Result>
-  /** In log time. */
-  usedMs: number
+/** What came of commands that were applied one after the other: sequence, index and result of each are one further than those before. */
+export interface Run<Result> {
+  readonly sequence: number
+  readonly index: number
+  readonly results: readonly Result[]
 }
 
 /** A session as plain values. */
 export interface KeptSession<Result> {
   readonly id: number
   readonly nonce: string
+  /** Results up to here have arrived at the client and are forgotten. */
   readonly acknowledged: number
+  /** In log time. */
   readonly usedMs: number
-  readonly results: readonly (readonly [sequence: number, result: Result])[]
+  /** In order of their sequences. */
+  readonly runs: readonly Run<Result>[]
 }
 
 /** A session table as plain values: sessions in order of last use, the oldest first. */
@@ -36,12 +36,83 @@ export interface KeptSessions<Result> {
   readonly sessions: readonly KeptSession<Result>[]
 }
 
-export type SessionDecision<Result> = 'apply' | 'stale' | 'expired' | { readonly cached: Result }
+/** One that its command's results are put into as it is applied. */
+export interface OpenRun<Result> extends Run<Result> {
+  readonly results: Result[]
+}
+
+export class Session<Result> {
+  readonly nonce: string
+  #acknowledged: number
+  usedMs: number
+  /** In order of their sequences, none of which stands in two. Each goes once all of it is acknowledged. */
+  readonly #runs: OpenRun<Result>[]
+
+  constructor({ nonce, acknowledged, usedMs, runs }: Omit<KeptSession<Result>, 'id'>) {
+    this.nonce = nonce
+    this.#acknowledged = acknowledged
+    this.usedMs = usedMs
+    this.#runs = runs.map((run) => ({ ...run, results: [...run.results] }))
+  }
+
+  kept(id: number): KeptSession<Result> {
+    const { nonce, usedMs } = this
+    return { id, nonce, acknowledged: this.#acknowledged, usedMs, runs: [...this.#runs] }
+  }
+
+  /** Answers up to here have arrived. */
+  acknowledge(sequence: number): void {
+    if (sequence <= this.#acknowledged) return
+    this.#acknowledged = sequence
+    const runs = this.#runs
+    let gone = 0
+    while (gone < runs.length && endOf(runs[gone]!) <= sequence + 1) gone++
+    if (gone > 0) runs.splice(0, gone)
+  }
+
+  /**
+   * What is to be done with a command: apply it, and put its result into a run; tell what came of it when it was applied; or nothing, because
+   * its answer has arrived long ago.
+   */
+  decide(sequence: number): 'apply' | 'stale' | Run<Result> {
+    if (sequence <= this.#acknowledged) return 'stale'
+    const last = this.#runs.at(-1)
+    if (last === undefined || sequence >= endOf(last)) return 'apply'
+    const run = this.#runs[this.#placeAfter(sequence) - 1]
+    if (run === undefined || sequence >= endOf(run)) return 'apply'
+    const place = sequence - run.sequence
+    return { sequence, index: run.index + place, results: [run.results[place]!] }
+  }
+
+  /** A run that begins with a command that is to be applied; it goes on as long as each that follows is. */
+  begin(sequence: number, index: number): OpenRun<Result> {
+    const run: OpenRun<Result> = { sequence, index, results: [] }
+    this.#runs.splice(this.#placeAfter(sequence), 0, run)
+    return run
+  }
+
+  /** How many runs begin at or before `sequence`. */
+  #placeAfter(sequence: number): number {
+    let low = 0
+    let high = this.#runs.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#runs[middle]!.sequence <= sequence) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** The sequence after those of a run. */
+function endOf({ sequence, results }: Run<unknown>): number {
+  return sequence + results.length
+}
 
 export class SessionTable<Result> {
   /** In order of last use, the oldest first. */
   readonly #sessions = new Map<number, Session<Result>>()
-  /** The one used last: it need not be moved there again, and most commands follow one of the same session. */
+  /** The one used last: it need not be moved there again, and most entries follow one of the same session. */
   #newest = 0
   readonly #sessionsMax: number
   readonly #idleMs: number
@@ -75,7 +146,7 @@ export class SessionTable<Result> {
 
   /** A committed session entry at `index`; the index is the session's id from now on. */
   open(index: number, nonce: string): void {
-    this.#sessions.set(index, { nonce, acknowledged: 0, results: new BySequence(), usedMs: this.#nowMs })
+    this.#sessions.set(index, new Session({ nonce, acknowledged: 0, usedMs: this.#nowMs, runs: [] }))
     this.#newest = index
     this.#nextExpiryMs = Math.min(this.#nextExpiryMs, this.#nowMs + this.#idleMs)
     if (this.#sessions.size <= this.#sessionsMax) return
@@ -85,31 +156,22 @@ export class SessionTable<Result> {
     }
   }
 
-  /**
-   * What to do with a committed command: apply it (and `record` its result), answer it from the cache, drop it because
-   * its answer has arrived long ago, or fail it because its session is forgotten and nobody knows.
-   */
-  decide(id: number, sequence: number, acknowledged: number): SessionDecision<Result> {
+  /** An entry with commands of session `id` was committed; null where it is forgotten, and nobody knows what came of them. */
+  use(id: number): Session<Result> | null {
     const session = this.#sessions.get(id)
-    if (session === undefined) return 'expired'
+    if (session === undefined) return null
     if (id !== this.#newest) {
       this.#sessions.delete(id)
       this.#sessions.set(id, session)
       this.#newest = id
     }
     session.usedMs = this.#nowMs
-    forget(session, Math.min(acknowledged, sequence - 1))
-    if (sequence <= session.acknowledged) return 'stale'
-    if (!session.results.has(sequence)) return 'apply'
-    return { cached: session.results.get(sequence) as Result }
+    return session
   }
 
-  /** All of it, as plain values for a snapshot; the order of use is theirs. */
+  /** All of it, as plain values for a snapshot, to be read at once; the order of use is theirs. */
   kept(): KeptSessions<Result> {
-    const sessions = [...this.#sessions].map(([id, { nonce, acknowledged, results, usedMs }]) => {
-      return { id, nonce, acknowledged, usedMs, results: results.entries() }
-    })
-    return { nowMs: this.#nowMs, sessions }
+    return { nowMs: this.#nowMs, sessions: [...this.#sessions].map(([id, session]) => session.kept(id)) }
   }
 
   /** Becomes what `kept` told on another member, or here before. */
@@ -118,22 +180,9 @@ export class SessionTable<Result> {
     this.#sessions.clear()
     this.#newest = sessions.at(-1)?.id ?? 0
     this.#nextExpiryMs = Number.POSITIVE_INFINITY
-    for (const { id, nonce, acknowledged, usedMs, results } of sessions) {
-      const session: Session<Result> = { nonce, acknowledged, usedMs, results: new BySequence() }
-      for (const [sequence, result] of results) session.results.set(sequence, result)
-      this.#sessions.set(id, session)
-      this.#nextExpiryMs = Math.min(this.#nextExpiryMs, usedMs + this.#idleMs)
+    for (const { id, ...session } of sessions) {
+      this.#sessions.set(id, new Session(session))
+      this.#nextExpiryMs = Math.min(this.#nextExpiryMs, session.usedMs + this.#idleMs)
     }
   }
-
-  /** The result of a command that `decide` said to apply. */
-  record(id: number, sequence: number, result: Result): void {
-    this.#sessions.get(id)?.results.set(sequence, result)
-  }
-}
-
-function forget(session: Session<unknown>, acknowledged: number): void {
-  if (acknowledged <= session.acknowledged) return
-  session.acknowledged = acknowledged
-  session.results.deleteUpTo(acknowledged)
 }

@@ -7,7 +7,7 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { afterCommit, afterWrite, latest } from './configuration.ts'
-import { type RaftContext, update, type Writes } from './context.ts'
+import { type RaftContext, snapshotsWith, update, type Writes } from './context.ts'
 import type { Apply, Persist, Respond, Restore, Send, SendChunk, SnapshotWrite, TakeSnapshot } from './effects.ts'
 import { bytesOf, type Log } from './log.ts'
 import type { Entry, LogIndex, RaftMessage } from './messages.ts'
@@ -103,7 +103,8 @@ export function onPersisted(context: RaftContext, number: number): RaftContext {
   const done = writes.pending.findLast((one) => one.number <= number)
   if (done === undefined) return context
   const pending = writes.pending.filter((one) => one.number > number)
-  return update(context, { writes: { ...writes, durableIndex: done.lastIndex, pending } })
+  const { issued, hardState } = writes
+  return update(context, { writes: { issued, hardState, durableIndex: done.lastIndex, pending } })
 }
 
 /** Raft §5.3: entries up to `commitIndex` are committed; hand them on in order, once. */
@@ -115,7 +116,7 @@ export function commitUpTo(context: RaftContext, commitIndex: LogIndex): Step {
   const next = update(context, {
     commitIndex,
     configurations: afterCommit(context.configurations, commitIndex),
-    snapshots: { ...context.snapshots, appliedBytes: context.snapshots.appliedBytes + bytes },
+    snapshots: snapshotsWith(context.snapshots, { appliedBytes: context.snapshots.appliedBytes + bytes }),
     uncommittedBytes: context.leader === context.self ? context.uncommittedBytes - bytes : 0,
   })
   return [next, [{ type: 'apply', params: { from, entries } }]]

@@ -31,11 +31,34 @@ function wouldVote(context: RaftContext, from: string, ballot: Ballot): boolean 
  * Thesis §9.6: nothing is promised; it only tells how a vote would go. Who consents lets the other go first: a hint makes
  * several ask at nearly the same moment, and a split vote would cost all of them.
  */
-export function onPreVote(context: RaftContext, { from, message }: EventNamed<'raft.preVote'>): Step {
-  const granted = !hearsLeader(context) && wouldVote(context, from, message)
+export function onPreVote(context: RaftContext, event: EventNamed<'raft.preVote'>): Step {
+  const { from, message } = event
+  const granted = consents(context, event)
   const term = granted ? message.term : context.term
   const next = granted ? afterYou(context) : context
   return [next, reply(next, from, { type: 'PreVoteResponse', term, granted })]
+}
+
+function consents(context: RaftContext, { from, message }: EventNamed<'raft.preVote'>): boolean {
+  return !hearsLeader(context) && wouldVote(context, from, message)
+}
+
+/**
+ * Two that ask each other at the same moment would both be told to go ahead, and split the vote. So one of them stops asking: whoever's log is
+ * the older, which the other refuses anyway, and of two that are alike the larger id.
+ */
+export function givesWay(context: RaftContext, event: EventNamed<'raft.preVote'>): boolean {
+  const { from, message } = event
+  return consents(context, event) && (!isAlike(context, message) || from < context.self)
+}
+
+function isAlike({ log }: RaftContext, { lastIndex, lastTerm }: Ballot): boolean {
+  return lastIndex === log.lastIndex && lastTerm === log.lastTerm
+}
+
+/** It asks again as soon as the other has had its turn. */
+export function giveWay(context: RaftContext, event: EventNamed<'raft.preVote'>): Step {
+  return onPreVote(withElection(context, { deadlineMs: context.nowMs }), event)
 }
 
 function afterYou(context: RaftContext): RaftContext {
@@ -65,11 +88,11 @@ export function onRequestVote(context: RaftContext, event: EventNamed<'raft.requ
  * win, so who is ahead of us may ask. A member that was removed lacks the entry that removed it, so it is not ahead of
  * those who hold that.
  */
-export function mayAsk({ configuration, log }: RaftContext, { from, message }: MessageEvent): boolean {
+export function mayAsk(context: RaftContext, { from, message }: MessageEvent): boolean {
+  const { configuration, log } = context
   if (isVoter(configuration, from)) return true
   if (!('lastIndex' in message)) return false
-  const { lastIndex, lastTerm } = message
-  return log.isNoNewerThan(lastIndex, lastTerm) && !(lastIndex === log.lastIndex && lastTerm === log.lastTerm)
+  return log.isNoNewerThan(message.lastIndex, message.lastTerm) && !isAlike(context, message)
 }
 
 /**
