@@ -87,7 +87,7 @@ export class BondEnds {
     linkNumber: number | null,
   ): Promise<void> {
     const ids = { self: this.#identity.peer, peer, network: NETWORK, group: GROUP }
-    const input = { role, ...ids, addresses, linkNumber, known: true, seed: [1, 2, 3, 4] } as const
+    const input = { role, ...ids, addresses, linkNumber, seed: [1, 2, 3, 4] } as const
     return new Promise((resolve, reject) => {
       const ended = (reason: string) => reject(new Error(`A bond ended: ${reason}.`))
       this.#hub().send({ type: 'hub.spawn', id: `bond:${this.#nextBond++}`, input, steady: resolve, ended })

@@ -3,7 +3,7 @@
  * that all start at once become a full mesh.
  */
 import { performance } from 'node:perf_hooks'
-import { BondEnds } from './bond-ends.ts'
+import { type BondAddress, BondEnds } from './bond-ends.ts'
 import { forkChild } from './child.ts'
 import type { EchoMethods } from './echo.ts'
 import type { MeshMethods } from './mesh-host.ts'
@@ -21,8 +21,14 @@ export async function handshake({ seconds, rounds, tell }: BenchOptions): Promis
     tell(JSON.stringify(row))
     all.push(row)
   }
-  await bonds(seconds / 2)
-  for (let round = 0; round < rounds; round++) note(await bonds(seconds))
+  const child = forkChild<EchoMethods>('echo')
+  try {
+    const to = await child.call('listenBonds', null)
+    await bonds(to, seconds)
+    for (let round = 0; round < rounds; round++) note(await bonds(to, seconds))
+  } finally {
+    await child.end()
+  }
   for (const nodes of MESHES) for (let round = 0; round < rounds; round++) note(await mesh(nodes))
   const rows = [2, ...MESHES].map((nodes): Row => {
     const cell = all.filter((row) => row.nodes === nodes)
@@ -40,34 +46,28 @@ export async function handshake({ seconds, rounds, tell }: BenchOptions): Promis
 }
 
 /** `seconds` of the row: from dial to steady, one at a time. */
-async function bonds(seconds: number): Promise<Row> {
-  const child = forkChild<EchoMethods>('echo')
-  try {
-    const to = await child.call('listenBonds', null)
-    const ends = new BondEnds()
-    const single: number[] = []
-    const halfMs = seconds * 500
-    for (const startMs = performance.now(); performance.now() - startMs < halfMs; ) {
-      const dialMs = performance.now()
-      await ends.dial(to)
-      single.push((performance.now() - dialMs) / 1_000)
-    }
-    ends.closeAll()
-    const startMs = performance.now()
-    let formed = 0
-    const dialler = async () => {
-      while (performance.now() - startMs < halfMs) {
-        await ends.dial(to)
-        formed++
-      }
-    }
-    await Promise.all(Array.from({ length: UNDER_WAY }, dialler))
-    const perSecond = rounded(formed / ((performance.now() - startMs) / 1_000))
-    ends.closeAll()
-    return { what: 'bonds', nodes: 2, perSecond, seconds: rounded(median(single)) }
-  } finally {
-    await child.end()
+async function bonds(to: BondAddress, seconds: number): Promise<Row> {
+  const ends = new BondEnds()
+  const single: number[] = []
+  const halfMs = seconds * 500
+  for (const startMs = performance.now(); performance.now() - startMs < halfMs; ) {
+    const dialMs = performance.now()
+    await ends.dial(to)
+    single.push((performance.now() - dialMs) / 1_000)
   }
+  ends.closeAll()
+  const startMs = performance.now()
+  let formed = 0
+  const dialler = async () => {
+    while (performance.now() - startMs < halfMs) {
+      await ends.dial(to)
+      formed++
+    }
+  }
+  await Promise.all(Array.from({ length: UNDER_WAY }, dialler))
+  const perSecond = rounded(formed / ((performance.now() - startMs) / 1_000))
+  ends.closeAll()
+  return { what: 'bonds', nodes: 2, perSecond, seconds: rounded(median(single)) }
 }
 
 async function mesh(nodes: number): Promise<Row> {

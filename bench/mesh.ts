@@ -7,8 +7,8 @@ import type { Measured, Row } from './report.ts'
 import { median, rounded } from './statistics.ts'
 
 const NODES = [10, 25, 50] as const
-/** Until what forming left behind has settled: announcements, first pings, garbage. */
-const SETTLE_MS = 5_000
+/** Until what forming left behind has settled: announcements, first pings, garbage, code that is compiled for what lasts. */
+const SETTLE_MS = 20_000
 
 export async function mesh({ seconds, rounds, tell }: BenchOptions): Promise<Measured> {
   const all: Row[] = []
