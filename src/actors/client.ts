@@ -12,6 +12,7 @@
 import type { Clock } from '../clock.ts'
 import { type ErrorCode, TesseraError } from '../errors.ts'
 import { RAFT } from '../limits.ts'
+import { partitionPoint } from '../machines/partition-point.ts'
 import type { Commands, Proposal } from '../machines/raft/messages.ts'
 import type { Run } from '../machines/raft/session.ts'
 import { type Place, sizeOf } from '../transport/cbor-writer.ts'
@@ -214,14 +215,8 @@ export class Client {
 
   /** The offer that command `sequence` is of. */
   #offerOf(sequence: number): Offer | undefined {
-    let low = 0
-    let high = this.#offers.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#offers[middle]!.end <= sequence) low = middle + 1
-      else high = middle
-    }
-    const offer = this.#offers[low]
+    const offers = this.#offers
+    const offer = offers[partitionPoint(offers.length, (place) => offers[place]!.end <= sequence)]
     return offer && offer.sequence <= sequence ? offer : undefined
   }
 

@@ -89,7 +89,7 @@ const open: CryptoProvider['open'] = (key, nonce, aad, sealed) => {
 }
 
 /** Constant time as far as a JavaScript engine allows: no branch and no index depends on the bytes. */
-export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   let difference = 0
   for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number)

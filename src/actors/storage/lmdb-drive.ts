@@ -29,8 +29,12 @@ export class Drive {
 
 /** The same at once, for a store that is being opened. */
 export function flushDriveSync(path: string): void {
-  if (process.platform !== 'darwin') return
-  const file = openSync(path, 'r')
+  if (process.platform === 'darwin') flushFileSync(path, 'r')
+}
+
+/** What was written to the file, by whomever, is on the medium; some systems want it opened for writing. */
+export function flushFileSync(path: string, flags: 'r' | 'r+'): void {
+  const file = openSync(path, flags)
   try {
     fsyncSync(file)
   } finally {
@@ -65,18 +69,12 @@ export function syncFolders(folder: string, top: string): void {
 /** The names in one folder. Windows cannot open folders, and needs no such step. */
 export function syncFolder(path: string): void {
   if (process.platform === 'win32') return
-  let folder: number
   try {
-    folder = openSync(path, 'r')
+    flushFileSync(path, 'r')
   } catch (error) {
     // A folder one may only pass through is a system's, not one that was just made.
-    if ((error as NodeJS.ErrnoException).code === 'EACCES') return
-    throw error
-  }
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (code !== 'EACCES' || syscall !== 'open') throw error
   }
 }
 

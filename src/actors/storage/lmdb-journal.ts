@@ -12,10 +12,10 @@
  *
  * Lifecycle of a file: made, or blanked and renamed -> appended to -> full -> carried over to LMDB by a checkpoint -> blanked.
  */
-import { closeSync, constants, fsyncSync, openSync, readdirSync, readFileSync, rename, rmSync, write } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readFileSync, rename, rmSync, write } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { flush, syncFolder, syncFolderSoon, writeFileDurably } from './lmdb-drive.ts'
+import { flush, flushFileSync, syncFolder, syncFolderSoon, writeFileDurably } from './lmdb-drive.ts'
 import { damage } from './lmdb-environment.ts'
 import { type Edit, encodeRecord, JOURNAL_BYTES, readJournalFile, recordBytes } from './lmdb-journal-format.ts'
 
@@ -163,14 +163,7 @@ export function makeJournalFile(folder: string, first: number): void {
 
 /** What was read is on the medium too: who wrote it may have been killed before it was. */
 export function flushJournalFiles(folder: string): void {
-  for (const first of firstsIn(folder)) {
-    const file = openSync(join(folder, nameOf(first)), 'r+')
-    try {
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-  }
+  for (const first of firstsIn(folder)) flushFileSync(join(folder, nameOf(first)), 'r+')
 }
 
 /** All but the file that begins with record `first`, once LMDB has what is in them. */

@@ -3,8 +3,10 @@
  * watched. `version` grows with every change, also when a handle is replaced by another for the same peer; whoever compares it
  * between two looks misses nothing (SEMANTICS §3, §7 fault 12).
  */
+
 import { createStore } from '@xstate/store'
 import type { PeerId } from '../../identity/keys.ts'
+import { partitionPoint } from '../partition-point.ts'
 
 type Row<Handle> = readonly [PeerId, Handle]
 
@@ -31,14 +33,8 @@ export interface Registry<Handle> extends ReadonlyRegistry<Handle> {
 
 /** Where `peer` stands or would stand in the rows. */
 function placeOf(rows: readonly Row<unknown>[], peer: PeerId): { readonly at: number; readonly found: boolean } {
-  let low = 0
-  let high = rows.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (rows[middle]![0] < peer) low = middle + 1
-    else high = middle
-  }
-  return { at: low, found: rows[low]?.[0] === peer }
+  const at = partitionPoint(rows.length, (place) => rows[place]![0] < peer)
+  return { at, found: rows[at]?.[0] === peer }
 }
 
 function withRow<Handle>({ version, rows }: Book<Handle>, peer: PeerId, handle: Handle): Book<Handle> {

@@ -12,7 +12,9 @@
  * Invariants: terms never fall from one entry to the next; the entry at place i ends where `ends[i]` says and begins after the one before
  * it, the first after `offset`; `baseTerm` is the term of entry `offset`, the last one compacted away (0 and term 0 while nothing is).
  */
+
 import { assert } from '../../errors.ts'
+import { partitionPoint } from '../partition-point.ts'
 import { type Entry, type EntryId, type LogIndex, spanOf, type Term } from './messages.ts'
 
 /** What an entry weighs beside its command: head, tags and framing, roughly. */
@@ -199,8 +201,8 @@ export class Log {
    * a probe skips a whole term of conflicts instead of one entry (Raft §5.3, end). Terms never fall, so halving finds it.
    */
   lastAtOrBelow(index: number, term: Term): LogIndex {
-    const ofTerm = this.#halve((place) => this.#shared.entries[place]!.term <= term)
-    const upTo = this.#halve((place) => this.#endOf(place) <= index)
+    const ofTerm = partitionPoint(this.#length, (place) => this.#shared.entries[place]!.term <= term)
+    const upTo = partitionPoint(this.#length, (place) => this.#endOf(place) <= index)
     return this.#endOf(Math.min(ofTerm, upTo) - 1) as LogIndex
   }
 
@@ -218,7 +220,7 @@ export class Log {
   #placeOf(index: number): number {
     const last = this.#length - 1
     if (index > this.#endOf(last - 1)) return last
-    return this.#halve((place) => this.#endOf(place) < index)
+    return partitionPoint(this.#length, (place) => this.#endOf(place) < index)
   }
 
   /** The place after that of the entry that ends at `index`. */
@@ -227,18 +229,6 @@ export class Log {
     const place = this.#placeOf(index)
     assert(this.#endOf(place) === index, `no entry ends at ${index}`)
     return place + 1
-  }
-
-  /** How many places from the first on are so; those after them are not. */
-  #halve(isSo: (place: number) => boolean): number {
-    let low = 0
-    let high = this.#length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (isSo(middle)) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
 

@@ -10,6 +10,7 @@
  * Mutable, for speed: its one owner is the actor that applies commands.
  */
 import { RAFT } from '../../limits.ts'
+import { partitionPoint } from '../partition-point.ts'
 
 /** What came of commands that were applied one after the other: sequence, index and result of each are one further than those before. */
 export interface Run<Result> {
@@ -93,14 +94,8 @@ export class Session<Result> {
 
   /** How many runs begin at or before `sequence`. */
   #placeAfter(sequence: number): number {
-    let low = 0
-    let high = this.#runs.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#runs[middle]!.sequence <= sequence) low = middle + 1
-      else high = middle
-    }
-    return low
+    const runs = this.#runs
+    return partitionPoint(runs.length, (place) => runs[place]!.sequence <= sequence)
   }
 }
 
