@@ -4,7 +4,7 @@
  * Lifecycle of a process: started -> running (the group is joined) -> crashed, all of it at once | left. `life` counts them.
  */
 import type { Group } from '../actors/group.ts'
-import { createNode, type TesseraNode } from '../actors/node.ts'
+import { createNode, type DiscoveryActor, type TesseraNode } from '../actors/node.ts'
 import type { RaftActor } from '../actors/raft.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
@@ -103,6 +103,12 @@ export class SimulatedProcess {
   /** Whom its node takes for present in the network. */
   get peers(): readonly PeerId[] {
     return this.#running ? (this.#node?.peers ?? []).map(({ peer }) => peer) : []
+  }
+  /** It holds the tombstone of `peer`, and so can tell others that it left. */
+  hasBuried(peer: PeerId): boolean {
+    const discovery = this.#running ? this.#node?.actor.getSnapshot().children.discovery : undefined
+    const { catalog } = (discovery as DiscoveryActor | undefined)?.getSnapshot().context ?? {}
+    return catalog?.records.get(peer)?.entry.departed ?? false
   }
   get raft(): RaftActor | null {
     return (this.group?.actor.getSnapshot().children.raft as RaftActor | undefined) ?? null

@@ -60,7 +60,7 @@ export class SimulatedWorld {
   readonly delayMs = { min: 0, max: 5 }
   /** Changed in place too. */
   readonly lost: Loss = { share: 0, fromBytes: 0 }
-  /** Who said goodbye without hindrance: nobody may bring these back. */
+  /** Who said goodbye without hindrance, and is remembered: nobody may bring these back. */
   readonly departed = new Set<SimulatedProcess>()
   /** All there ever were. */
   readonly machines: SimulatedProcess[] = []
@@ -126,6 +126,7 @@ export class SimulatedWorld {
     this.network.crash(machine.name)
     workload.lost(machine)
     this.#survives()
+    this.#forgetsDeparted()
     this.#startLater(machine)
   }
 
@@ -149,6 +150,7 @@ export class SimulatedWorld {
       note(process.name, ended)
       if (process.gone && unhindered && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process))
         this.departed.add(process)
+      this.#forgetsDeparted()
       workload.lost(process)
       this.#startLater(process)
     })
@@ -158,6 +160,12 @@ export class SimulatedWorld {
   #isHeard({ peer }: SimulatedProcess): boolean {
     const others = this.members.filter(({ group }) => group !== null)
     return others.filter(({ context }) => context?.membership.departed.has(peer)).length * 2 > others.length
+  }
+
+  /** A catalog is in memory: with the last that holds a tombstone ends what the network knows of that goodbye. */
+  #forgetsDeparted(): void {
+    for (const process of this.departed)
+      if (!this.members.some((other) => other.hasBuried(process.peer))) this.departed.delete(process)
   }
 
   #startLater(machine: SimulatedProcess): void {
