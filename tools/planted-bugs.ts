@@ -128,12 +128,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: 'formation.voters.some((voter) => founding.accepted.has(voter))',
   },
   {
-    bug: 'form before the own acceptance is on disk',
-    file: `${RAFT}/formation.ts`,
-    find: "if (formation.status !== 'accepted' || !isHardStateOnDisk(writes)) return false",
-    replace: "if (formation.status !== 'accepted' || writes.issued < 0) return false",
-  },
-  {
     bug: 'lead before the own vote is on disk',
     file: `${RAFT}/candidate.ts`,
     find: 'return isHardStateOnDisk(writes) ||',
