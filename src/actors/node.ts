@@ -36,7 +36,7 @@ import type { WaitOptions } from './when.ts'
 import { inspectorOf, spawnBound } from './xstate.ts'
 
 type CheckedOptions = ReturnType<typeof checkedNodeOptions>
-export type DiscoveryActor = ActorRefFrom<typeof discoveryMachine>
+type DiscoveryActor = ActorRefFrom<typeof discoveryMachine>
 
 interface Joined {
   readonly core: GroupCore

@@ -4,7 +4,7 @@
  * Lifecycle of a process: started -> running (the group is joined) -> crashed, all of it at once | left. `life` counts them.
  */
 import type { Group } from '../actors/group.ts'
-import { createNode, type DiscoveryActor, type TesseraNode } from '../actors/node.ts'
+import { createNode, type TesseraNode } from '../actors/node.ts'
 import type { RaftActor } from '../actors/raft.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { GroupId } from '../identity/digest.ts'
@@ -15,7 +15,7 @@ import type { RaftContext } from '../machines/raft/machine.ts'
 import type { LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
-import { ProcessClock, SKEW_MAX_MS } from './process-clock.ts'
+import { ProcessClock, plausible } from './process-clock.ts'
 import type { RegisterMachine, SimulatedRegisters } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -43,11 +43,6 @@ export interface ProcessDeps {
   readonly transport: (process: SimulatedProcess) => Transport
   readonly machine: (process: SimulatedProcess) => SimulatedRegisters
   readonly warn: (process: SimulatedProcess, code: ErrorCode, detail: string) => void
-}
-
-/** A machine sets its clock by others when it starts: no more is amiss than a bad time server makes. */
-function plausible(skewMs: number): number {
-  return Math.max(-SKEW_MAX_MS, Math.min(SKEW_MAX_MS, skewMs))
 }
 
 export class SimulatedProcess {
@@ -103,12 +98,6 @@ export class SimulatedProcess {
   /** Whom its node takes for present in the network. */
   get peers(): readonly PeerId[] {
     return this.#running ? (this.#node?.peers ?? []).map(({ peer }) => peer) : []
-  }
-  /** It holds the tombstone of `peer`, and so can tell others that it left. */
-  hasBuried(peer: PeerId): boolean {
-    const discovery = this.#running ? this.#node?.actor.getSnapshot().children.discovery : undefined
-    const { catalog } = (discovery as DiscoveryActor | undefined)?.getSnapshot().context ?? {}
-    return catalog?.records.get(peer)?.entry.departed ?? false
   }
   get raft(): RaftActor | null {
     return (this.group?.actor.getSnapshot().children.raft as RaftActor | undefined) ?? null
