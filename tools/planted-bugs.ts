@@ -143,8 +143,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'take entries of a leader of an older term',
     file: `${RAFT}/follower.ts`,
-    find: 'if (message.term < context.term) return [context, rejection(context, from, message)]',
-    replace: 'if (message.term < 0) return [context, rejection(context, from, message)]',
+    find: 'if (message.term < context.term) return [context, refuseTerm(context, from)]',
+    replace: 'if (message.term < 0) return [context, refuseTerm(context, from)]',
   },
   {
     bug: 'commit more than was vouched for',
