@@ -130,8 +130,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'lead before the own vote is on disk',
     file: `${RAFT}/candidate.ts`,
-    find: 'return isOnDisk(writes) ||',
-    replace: 'return writes.issued > 0 || isOnDisk(writes) ||',
+    find: 'return isHardStateOnDisk(writes) ||',
+    replace: 'return writes.issued > 0 || isHardStateOnDisk(writes) ||',
   },
   // replication
   {

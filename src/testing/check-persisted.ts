@@ -31,6 +31,7 @@ export function isOnDisk(
   switch (message.type) {
     case 'AppendEntries':
     case 'AppendEntriesRejection':
+    case 'NewerTerm':
     case 'InstallSnapshot':
     case 'TimeoutNow':
       return term >= message.term

@@ -67,7 +67,7 @@ function allEqual({ members }: SimulatedWorld, { committed }: RaftChecker): bool
 }
 
 function departedForgotten({ departed, members }: SimulatedWorld): boolean {
-  const gone = new Set([...departed].map(({ peer }) => peer))
+  const gone = new Set([...departed.keys()].map(({ peer }) => peer))
   return members.every(({ peers }) => !peers.some((peer) => gone.has(peer)))
 }
 

@@ -8,6 +8,11 @@ import type { SimulatedClock } from './simulated-clock.ts'
 /** Two clocks may be twice as far apart, and entries of peers are still taken (`DISCOVERY.futureMaxMs`). */
 export const SKEW_MAX_MS = 20_000
 
+/** What a time server may get wrong, and no more: a machine sets its clock by one when it starts. */
+export function plausible(skewMs: number): number {
+  return Math.max(-SKEW_MAX_MS, Math.min(SKEW_MAX_MS, skewMs))
+}
+
 interface Timer {
   /** Of the world's clock. */
   id: unknown
@@ -54,6 +59,10 @@ export class ProcessClock implements Clock {
 
   get skewMs(): number {
     return this.#skewMs
+  }
+
+  get isPlausible(): boolean {
+    return plausible(this.#skewMs) === this.#skewMs
   }
 
   /** The wall clock is set, either way; timers under way are not touched, as in an operating system. */

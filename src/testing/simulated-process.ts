@@ -15,7 +15,7 @@ import type { RaftContext } from '../machines/raft/machine.ts'
 import type { LeadershipPreference, RaftMessage } from '../machines/raft/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Chance, Range } from './chance.ts'
-import { ProcessClock, SKEW_MAX_MS } from './process-clock.ts'
+import { ProcessClock, plausible } from './process-clock.ts'
 import type { RegisterMachine, SimulatedRegisters } from './register-machine.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -43,11 +43,6 @@ export interface ProcessDeps {
   readonly transport: (process: SimulatedProcess) => Transport
   readonly machine: (process: SimulatedProcess) => SimulatedRegisters
   readonly warn: (process: SimulatedProcess, code: ErrorCode, detail: string) => void
-}
-
-/** A machine sets its clock by others when it starts: no more is amiss than a bad time server makes. */
-function plausible(skewMs: number): number {
-  return Math.max(-SKEW_MAX_MS, Math.min(SKEW_MAX_MS, skewMs))
 }
 
 export class SimulatedProcess {

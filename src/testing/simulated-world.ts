@@ -22,6 +22,12 @@ import type { Violate } from './violation.ts'
 import { watched } from './watched-transport.ts'
 import type { Workload } from './workload.ts'
 
+/** One life of a process that took somebody's goodbye. */
+interface Witness {
+  readonly process: SimulatedProcess
+  readonly life: number
+}
+
 export interface WorldDeps {
   readonly seed: number
   readonly plan: Plan
@@ -60,8 +66,8 @@ export class SimulatedWorld {
   readonly delayMs = { min: 0, max: 5 }
   /** Changed in place too. */
   readonly lost: Loss = { share: 0, fromBytes: 0 }
-  /** Who said goodbye without hindrance: nobody may bring these back. */
-  readonly departed = new Set<SimulatedProcess>()
+  /** Who said goodbye without hindrance, and who took it: nobody may bring these back while one of those lives. */
+  readonly departed = new Map<SimulatedProcess, readonly Witness[]>()
   /** All there ever were. */
   readonly machines: SimulatedProcess[] = []
   readonly #deps: WorldDeps
@@ -126,6 +132,7 @@ export class SimulatedWorld {
     this.network.crash(machine.name)
     workload.lost(machine)
     this.#survives()
+    this.#forgetsDeparted()
     this.#startLater(machine)
   }
 
@@ -148,7 +155,8 @@ export class SimulatedWorld {
       if (!byItself) return
       note(process.name, ended)
       if (process.gone && unhindered && clock.now() - sinceMs < PROMPT_MS && this.#isHeard(process))
-        this.departed.add(process)
+        this.departed.set(process, this.#witnesses(process))
+      this.#forgetsDeparted()
       workload.lost(process)
       this.#startLater(process)
     })
@@ -158,6 +166,21 @@ export class SimulatedWorld {
   #isHeard({ peer }: SimulatedProcess): boolean {
     const others = this.members.filter(({ group }) => group !== null)
     return others.filter(({ context }) => context?.membership.departed.has(peer)).length * 2 > others.length
+  }
+
+  /** To a clock that was set back a tombstone is of the future, and refused. */
+  #witnesses({ peer }: SimulatedProcess): Witness[] {
+    const told = this.members.filter(
+      ({ context, clock }) => context?.membership.departed.has(peer) && clock.isPlausible,
+    )
+    return told.map((process) => ({ process, life: process.life }))
+  }
+
+  /** A catalog is in memory: with the last that took a tombstone may end what the network knows of that goodbye. */
+  #forgetsDeparted(): void {
+    for (const [process, witnesses] of this.departed)
+      if (!witnesses.some(({ process: { running, life }, life: told }) => running && life === told))
+        this.departed.delete(process)
   }
 
   #startLater(machine: SimulatedProcess): void {

@@ -14,6 +14,7 @@ import type {
   InstallSnapshotResponse,
   Introduce,
   LeadershipPreference,
+  NewerTerm,
   PreVote,
   PreVoteResponse,
   Propose,
@@ -81,4 +82,5 @@ export const raftMessages = family<RaftMessage>('Raft message', {
     index: uint(),
     next: uint(),
   }),
+  NewerTerm: message<NewerTerm>(48, 'NewerTerm', { term: uint() }),
 })

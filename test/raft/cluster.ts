@@ -419,6 +419,7 @@ function assertOnDisk({ name, peer, disk }: Node, to: PeerId, message: RaftMessa
     switch (message.type) {
       case 'AppendEntries':
       case 'AppendEntriesRejection':
+      case 'NewerTerm':
       case 'InstallSnapshot':
       case 'TimeoutNow':
         return term >= message.term

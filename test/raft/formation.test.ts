@@ -130,6 +130,16 @@ describe('a proposal', () => {
     ])
   })
 
+  it('forms nothing before the own acceptance is on disk: a member that ends first has accepted nothing', () => {
+    const { cluster, node, hear } = alone()
+    node.autoFlush = false
+    hear('a', proposal('1', 'a', 'b', 'c'))
+    hear('c', answer('1', true, 'a', 'b', 'c'))
+    expect(node.role).toBe('unformed')
+    cluster.flush('b')
+    expect(node.role).toBe('follower')
+  })
+
   it('is learned from an answer that arrives before it', () => {
     const { node, hear } = alone()
     hear('c', answer('1', true, 'a', 'b', 'c'))
@@ -207,7 +217,21 @@ describe('a group that formed elsewhere', () => {
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f']
 type Chaos = readonly [kind: 'deliver' | 'lose' | 'bond' | 'cut' | 'tick' | 'crash' | 'flush', x: number, y: number]
 const chaos: fc.Arbitrary<Chaos> = fc.tuple(
-  fc.constantFrom('deliver', 'deliver', 'deliver', 'bond', 'bond', 'flush', 'flush', 'tick', 'lose', 'cut', 'crash'),
+  fc.constantFrom(
+    'deliver',
+    'deliver',
+    'deliver',
+    'bond',
+    'bond',
+    'flush',
+    'flush',
+    'flush',
+    'flush',
+    'tick',
+    'lose',
+    'cut',
+    'crash',
+  ),
   fc.nat({ max: 5 }),
   fc.nat({ max: 5 }),
 )

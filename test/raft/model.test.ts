@@ -104,6 +104,7 @@ function messagesOfTerm({ log }: RaftContext, term: Term): RaftMessage[] {
       : []),
     { type: 'AppendEntriesResponse', term, matchIndex, round: 1 },
     { type: 'AppendEntriesRejection', term, prevIndex: matchIndex, hintIndex: 0 as LogIndex, hintTerm: term, round: 1 },
+    { type: 'NewerTerm', term },
     { type: 'PreVote', term, ...place },
     { type: 'PreVote', term, ...place, lastIndex: (log.lastIndex + 1) as LogIndex },
     ...[true, false].map((granted) => ({ type: 'PreVoteResponse', term, granted }) as const),

@@ -48,7 +48,7 @@ describe('§5.1 terms', () => {
   it('a request of an older term is refused, and told the newer one', () => {
     const rig = new Rig({ term: 5 })
     rig.hear('b', append(4, 1, 1, []))
-    expect(rig.answer()).toMatchObject({ type: 'AppendEntriesRejection', term: 5 })
+    expect(rig.answer()).toEqual({ type: 'NewerTerm', term: 5 })
     rig.hear('b', requestVote(4, 9, 4))
     expect(rig.answer()).toEqual({ type: 'RequestVoteResponse', term: 5, granted: false })
   })

@@ -167,6 +167,19 @@ describe('Raft §8, Thesis §6.4 ReadIndex', () => {
     expect(rig.responses().map((one) => one.kind === 'readReady' && one.id)).toEqual([2, 3])
   })
 
+  it('who refused what this leader sent in an older term confirms nothing in the term that both are in now', () => {
+    const rig = new Rig({ self: 'b', term: 2 })
+    rig.hear('a', { ...append(1, 1, 1, []), round: 9 })
+    const refusal = rig.answer()!
+    const leader = new Rig().becomeSettledLeader()
+    const { progress } = leader.context
+    leader.send({ type: 'raft.read', id: 1 })
+    leader.hear('b', refusal)
+    expect(leader.context.term).toBe(2)
+    expect(leader.responses()).toEqual([])
+    expect(leader.context.progress.get(peerId('b'))).toBe(progress.get(peerId('b')))
+  })
+
   it('the answers of learners confirm nothing', () => {
     const rig = new Rig({ learners: ['l', 'm'] }).becomeSettledLeader()
     rig.send({ type: 'raft.read', id: 1 })

@@ -50,6 +50,14 @@ it.each([
     1534,
     'two members whose clocks were an hour behind refused a tombstone; they lost their rounds of syncing on the very member that had left',
   ],
+  [
+    738,
+    'a voter whose disk failed under its acceptance had formed in memory, told nobody, came back free and formed another first entry',
+  ],
+  [
+    1152,
+    'a refusal of what a leader had sent in an older term was taken, in the term it led next, for an answer to its probe and its round',
+  ],
 ])('seed %i: %s', async (seed) => {
   const { violation, trace } = await simulate({ seed })
   expect(violation, trace.join('\n')).toBeNull()

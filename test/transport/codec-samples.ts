@@ -83,6 +83,7 @@ export const RAFT: readonly RaftMessage[] = [
     hintTerm: term(3),
     round: 5,
   },
+  { type: 'NewerTerm', term: term(9) },
   { type: 'InstallSnapshot', term: term(8), snapshot: SNAPSHOT, chunk: 2, data: Uint8Array.of(1, 2, 3) },
   { type: 'InstallSnapshotResponse', term: term(8), index: index(12_345), next: 3 },
   {
@@ -235,6 +236,7 @@ const raft: { [T in RaftMessage['type']]: fc.Arbitrary<Of<RaftMessage, T>> } = {
     hintTerm: anyTerm,
     round: anyUint,
   }),
+  NewerTerm: a({ type: is('NewerTerm'), term: anyTerm }),
   InstallSnapshot: a({
     type: is('InstallSnapshot'),
     term: anyTerm,

@@ -4,12 +4,12 @@
  */
 import type { PeerId } from '../../identity/keys.ts'
 import { RAFT_TIMING } from '../../limits.ts'
-import { drawn, otherVoters, type RaftContext, update, type Writes, withElection, withFreshTimeout } from './context.ts'
+import { drawn, otherVoters, type RaftContext, update, withElection, withFreshTimeout } from './context.ts'
 import type { EventNamed, RaftEvent } from './events.ts'
 import { loseLeader } from './follower.ts'
 import type { PreVote, RequestVote, Term } from './messages.ts'
 import { isLost, isMajority, isWon } from './quorum.ts'
-import { chain, type Effect, type Step, sendTo, stay, writeHardState } from './step.ts'
+import { chain, type Effect, isHardStateOnDisk, type Step, sendTo, stay, writeHardState } from './step.ts'
 
 /** Thesis §9.6: would you vote for me in the term after this one? */
 export function askPreVotes(context: RaftContext): Step {
@@ -87,11 +87,7 @@ function counted(context: RaftContext, from: PeerId, granted: boolean): RaftCont
 export function hasWon({ self, configuration, election, writes }: RaftContext): boolean {
   const { votes } = election
   if (!isWon(configuration, votes)) return false
-  return isOnDisk(writes) || isWon(configuration, new Map(votes).set(self, false))
-}
-
-function isOnDisk({ hardState, pending }: Writes): boolean {
-  return !pending.some(({ number }) => number <= hardState)
+  return isHardStateOnDisk(writes) || isWon(configuration, new Map(votes).set(self, false))
 }
 
 /** So many refused that a majority cannot grant any more. */

@@ -13,6 +13,7 @@ const EVENT_TYPES = {
   AppendEntries: 'raft.appendEntries',
   AppendEntriesResponse: 'raft.appendEntriesResponse',
   AppendEntriesRejection: 'raft.appendEntriesRejection',
+  NewerTerm: 'raft.newerTerm',
   InstallSnapshot: 'raft.installSnapshot',
   InstallSnapshotResponse: 'raft.installSnapshotResponse',
   Propose: 'raft.forwardedPropose',

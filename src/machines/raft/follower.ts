@@ -6,6 +6,7 @@
  * and answering it would double the messages of every batch.
  */
 import { assert } from '../../errors.ts'
+import type { PeerId } from '../../identity/keys.ts'
 import { RAFT_TIMING } from '../../limits.ts'
 import { takeSnapshotWhenDue } from './compaction.ts'
 import {
@@ -51,7 +52,7 @@ export function isElectionDue(context: RaftContext, nowMs: number): boolean {
 
 /** Raft figure 2, AppendEntries, all of its receiver's rules. */
 export function onAppendEntries(context: RaftContext, { from, message }: EventNamed<'raft.appendEntries'>): Step {
-  if (message.term < context.term) return [context, rejection(context, from, message)]
+  if (message.term < context.term) return [context, refuseTerm(context, from)]
   assert(context.leader !== context.self, `a second leader in term ${context.term}: ${from}`)
   const [heard, lost] = hearLeader(context, from)
   if (message.prevIndex < heard.log.offset) return [heard, [...lost, ...holdsCommitted(heard, from, message)]]
@@ -104,6 +105,11 @@ function answer(context: RaftContext, from: MessageEvent['from'], message: Appen
   const response = { type: 'AppendEntriesResponse', term: context.term, matchIndex, round } as const
   const answered = round === context.reads.answeredRound ? context : withReads(context, { answeredRound: round })
   return [answered, reply(context, from, response)]
+}
+
+/** Raft §5.1: its sender leads no longer, and should know. */
+export function refuseTerm(context: RaftContext, to: PeerId): Effect[] {
+  return reply(context, to, { type: 'NewerTerm', term: context.term })
 }
 
 /** §5.3, end: tell where to look next: the last of our entries whose term is not past the one that was asked for. */

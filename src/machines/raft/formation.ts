@@ -31,7 +31,7 @@ import type {
   LogIndex,
   Term,
 } from './messages.ts'
-import { chain, type Effect, reply, type Step, sendTo, stay, write, writeHardState } from './step.ts'
+import { chain, type Effect, isHardStateOnDisk, reply, type Step, sendTo, stay, write, writeHardState } from './step.ts'
 
 const FORMATION_ID_BYTES = 16
 const FIRST_INDEX = 1 as LogIndex
@@ -160,9 +160,10 @@ function release(context: RaftContext): Step {
   return writeHardState(update(next, { formation, founding }))
 }
 
-/** Everyone answered, and everyone accepted. */
-export function allAccepted({ formation, founding }: RaftContext): boolean {
-  return formation.status === 'accepted' && formation.voters.every((voter) => founding.accepted.has(voter))
+/** Everyone answered, and everyone accepted: one's own acceptance counts when it is on disk, as another's does. */
+export function allAccepted({ formation, founding, writes }: RaftContext): boolean {
+  if (formation.status !== 'accepted' || !isHardStateOnDisk(writes)) return false
+  return formation.voters.every((voter) => founding.accepted.has(voter))
 }
 
 /** Answers may be lost: tell again, each heartbeat interval. */

@@ -12,7 +12,7 @@ import type { PeerId } from '../../identity/keys.ts'
 import { latest } from './configuration.ts'
 import { type RaftContext, update, withDeadline, withSnapshots } from './context.ts'
 import type { EventNamed } from './events.ts'
-import { hearLeader } from './follower.ts'
+import { hearLeader, refuseTerm } from './follower.ts'
 import { bytesOf, Log } from './log.ts'
 import { type InstallSnapshot, isSame, type LogIndex, type Snapshot } from './messages.ts'
 import { chain, type Effect, reply, type Step, stay, write, writeSnapshot } from './step.ts'
@@ -20,7 +20,7 @@ import { chain, type Effect, reply, type Step, stay, write, writeSnapshot } from
 /** Raft figure 13, all of its receiver's rules. */
 export function onInstallSnapshot(context: RaftContext, { from, message }: EventNamed<'raft.installSnapshot'>): Step {
   const { index } = message.snapshot
-  if (message.term < context.term) return [context, chunksHeld(context, from, index, 0)]
+  if (message.term < context.term) return [context, refuseTerm(context, from)]
   assert(context.leader !== context.self, `a second leader in term ${context.term}: ${from}`)
   return chain(hearLeader(context, from), (next) =>
     index <= next.commitIndex ? [next, holdsAll(next, from, index)] : keepChunk(next, from, message),

@@ -185,6 +185,7 @@ const MEMBER = {
   'raft.requestVoteResponse': [STRANGER, NEWER_TERM],
   'raft.appendEntriesResponse': [STRANGER, NEWER_TERM],
   'raft.appendEntriesRejection': [STRANGER, NEWER_TERM],
+  'raft.newerTerm': [STRANGER, NEWER_TERM],
   'raft.installSnapshot': [STRANGER, NEWER_TERM, { actions: 'takeChunk' }],
   'raft.installSnapshotResponse': [STRANGER, NEWER_TERM],
   'raft.timeoutNow': [STRANGER, NEWER_TERM],

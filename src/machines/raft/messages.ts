@@ -153,6 +153,14 @@ export interface AppendEntriesRejection {
   readonly hintTerm: Term
   readonly round: number
 }
+/**
+ * Raft §5.1: what an older term sent is refused. No answer to it, which would be taken for one to what its sender says in the term
+ * that both are in by the time this arrives.
+ */
+export interface NewerTerm {
+  readonly type: 'NewerTerm'
+  readonly term: Term
+}
 /** Raft §7, figure 13: a chunk of the leader's snapshot, for a follower that needs entries the leader no longer has. */
 export interface InstallSnapshot {
   readonly type: 'InstallSnapshot'
@@ -221,6 +229,7 @@ export type RaftMessage =
   | AppendEntries
   | AppendEntriesResponse
   | AppendEntriesRejection
+  | NewerTerm
   | InstallSnapshot
   | InstallSnapshotResponse
   | Propose

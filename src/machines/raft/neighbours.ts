@@ -38,6 +38,7 @@ const ANSWERS: ReadonlySet<string> = new Set([
   'AppendEntriesResponse',
   'AppendEntriesRejection',
   'InstallSnapshotResponse',
+  'NewerTerm',
 ])
 
 /** Does the sender hold our log? Who answers our AppendEntries does, even if its word for it was lost. */

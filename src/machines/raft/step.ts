@@ -107,6 +107,11 @@ export function onPersisted(context: RaftContext, number: number): RaftContext {
   return update(context, { writes: { issued, hardState, durableIndex: done.lastIndex, pending } })
 }
 
+/** What this member itself decided counts from here on, as what others tell it does: a vote, an acceptance. */
+export function isHardStateOnDisk({ hardState, pending }: Writes): boolean {
+  return !pending.some(({ number }) => number <= hardState)
+}
+
 /** Raft §5.3: entries up to `commitIndex` are committed; hand them on in order, once. */
 export function commitUpTo(context: RaftContext, commitIndex: LogIndex): Step {
   if (commitIndex <= context.commitIndex) return stay(context)

@@ -119,6 +119,7 @@ function mustHeed(context: RaftContext, event: MessageEvent): boolean {
     case 'AppendEntriesResponse':
     case 'AppendEntriesRejection':
     case 'InstallSnapshotResponse':
+    case 'NewerTerm':
       return isMember(context.configuration, from)
     case 'RequestVote':
       return mayAsk(context, event) && (message.transfer || !hearsLeader(context))

@@ -1,5 +1,5 @@
 /** What happens to processes: stopped, slowed, killed between any two callbacks or at any message; and to the clocks they read. */
-import { type ProcessClock, SKEW_MAX_MS } from '../process-clock.ts'
+import { type ProcessClock, plausible } from '../process-clock.ts'
 import type { SimulatedProcess } from '../simulated-process.ts'
 import { comesOver, type Fault, type MessageType, nothing, type Stage } from './fault.ts'
 
@@ -44,7 +44,7 @@ const slow: Fault = {
 }
 
 function set(clock: ProcessClock, skewMs: number): void {
-  clock.skewMs = Math.max(-SKEW_MAX_MS, Math.min(SKEW_MAX_MS, skewMs))
+  clock.skewMs = plausible(skewMs)
 }
 
 /** Within what time servers get wrong. */
