@@ -313,8 +313,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     bug: 'never redial a lost bond',
     file: 'machines/group/bookkeeping.ts',
-    find: 'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot)) return',
-    replace: 'if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot) || slot.attempt >= 0) return',
+    find: 'const free = withSlot(context, peer, { ...slot, redialDue: false })',
+    replace: 'const free = withSlot(context, peer, { ...slot, redialDue: true })',
   },
   {
     bug: 'keep a bond that ended in the registry',

@@ -77,6 +77,11 @@ export class BondBook {
     for (const [, bond] of others) bond.send(bytes, 'prompt')
   }
 
+  /** Tells `peer` of this node's own entry; false where there is no bond, or no room on its link. */
+  tellOwn(peer: PeerId, entry: SignedEntry): boolean {
+    return this.registry.get(peer)?.send(encodeBond({ type: 'PeerEntryUpdate', entry }), 'prompt') ?? false
+  }
+
   unregister(peer: PeerId, reason: CloseReason): void {
     this.registry.get(peer)?.end(reason)
     this.registry.delete(peer)

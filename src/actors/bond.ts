@@ -190,7 +190,8 @@ export class BondLink implements BoundLink, Beating, StandingLink {
 
   /** A peer that has this much on its way to it hears us anyway, or does not read: then its pings must not make more wait. */
   #pong(link: Link, sentMs: number): void {
-    if (link.queuedBytes < WIRE.socketBytesMax) this.#send({ type: 'Pong', sentMs })
+    const owes = this.#heartbeat?.owesPong ?? true
+    if (owes && link.queuedBytes < WIRE.socketBytesMax) this.#send({ type: 'Pong', sentMs })
   }
 
   #proof(link: Link, prover: PeerId): Uint8Array {

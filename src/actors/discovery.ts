@@ -35,6 +35,8 @@ export interface DiscoveryDeps {
   readonly self: PeerId
   /** Others hold this entry of this very peer; it is of a former process where it is newer than the own one. */
   readonly outlive: (earlier: PeerEntry) => void
+  /** Tells `peer` over a bond, with which it shares a link already; false where there is none, or no room on it. */
+  readonly overBond: (peer: PeerId, own: SignedEntry) => boolean
   /** Genuine records that others brought. */
   readonly received: (records: readonly CatalogRecord[]) => void
 }
@@ -179,12 +181,16 @@ export async function syncCatalogs(
   }
 }
 
+/** Over a bond, where one stands: it costs a packet, and a link of its own two handshakes. A goodbye is heard out, so it takes its own. */
 async function announce(
   deps: DiscoveryDeps,
   target: ExchangeTarget,
   records: readonly CatalogRecord[],
   signal: AbortSignal,
 ) {
+  const [own, ...others] = records
+  const isOwn = own?.entry.peer === deps.self && others.length === 0 && !own.entry.departed
+  if (isOwn && target.peer && deps.overBond(target.peer, own.signed)) return
   const link = await dial(deps, target, signal)
   const entries = records.map((record) => record.signed)
   link.send(encodeDiscovery({ type: 'Announce', network: deps.network, entries }))

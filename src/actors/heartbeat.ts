@@ -12,7 +12,7 @@ import {
   isLost,
   isSilent,
   type Liveness,
-  nextTick,
+  nextFinding,
   type Rtt,
   sample,
   tick,
@@ -35,6 +35,10 @@ export class Heartbeat implements Ticking {
   #random: RandomState
   #liveness: Liveness
   #slot = 0
+  /** A ping of ours is on its way, and nothing was heard since. */
+  #asks = false
+  /** What was heard last had not been asked for: it and a ping of ours were on their way at the same time. */
+  #crossed = false
   rtt: Rtt | null = null
 
   /** The first ping measures the round-trip time of a bond that may never fall silent. */
@@ -44,12 +48,19 @@ export class Heartbeat implements Ticking {
     this.#random = seed
     const nowMs = clock.monotonicMs()
     this.#liveness = heardAt(nowMs)
-    link.ping(nowMs)
+    this.#ask(nowMs)
     this.#arm()
+  }
+
+  /** Whether a ping that was just heard needs an answer: not where one of ours crossed it, which tells the peer as much. */
+  get owesPong(): boolean {
+    return !this.#crossed || this.rtt === null
   }
 
   /** Anything was received. */
   heard(): void {
+    this.#crossed = this.#asks
+    this.#asks = false
     const before = this.#liveness
     const nowMs = this.#clock.monotonicMs()
     if (before.heardMs === nowMs && before.missed === 0) return
@@ -66,10 +77,15 @@ export class Heartbeat implements Ticking {
     wheelOf(this.#clock).remove(this, this.#slot)
   }
 
+  #ask(nowMs: number): void {
+    this.#asks = true
+    this.#link.ping(nowMs)
+  }
+
   #arm(): void {
-    const [tickMs, random] = nextTick(this.#random)
+    const [atMs, random] = nextFinding(this.#liveness, this.#clock.monotonicMs(), this.#random, TICK_MIN_MS)
     this.#random = random
-    this.#slot = wheelOf(this.#clock).add(this, this.#clock.monotonicMs() + Math.max(tickMs, TICK_MIN_MS))
+    this.#slot = wheelOf(this.#clock).add(this, atMs)
   }
 
   /** From the wheel. */
@@ -79,7 +95,7 @@ export class Heartbeat implements Ticking {
     const now = tick(before, nowMs)
     this.#liveness = now
     if (isLost(now)) return this.#link.tell({ type: 'bond.lost' })
-    if (now !== before) this.#link.ping(nowMs)
+    if (now !== before) this.#ask(nowMs)
     this.#arm()
     if (isSilent(now) && !isSilent(before)) this.#link.tell({ type: 'bond.silent' })
   }

@@ -65,3 +65,12 @@ describe('a new bond', () => {
     expect(forms(1, [])).toEqual([0])
   })
 })
+
+describe('the own entry', () => {
+  it('is told over a bond where one stands', () => {
+    const { forms, bonds, members } = book(2)
+    const [{ record }] = members as [(typeof members)[number]]
+    forms(0, [])
+    expect(members.map(({ peer }) => bonds.tellOwn(peer, record.signed))).toEqual([true, false])
+  })
+})

@@ -84,6 +84,19 @@ describe('a heartbeat', () => {
     expect(beat.rtt).toEqual({ srttMs: 90, rttvarMs: 50 })
   })
 
+  it('owes no answer to a ping that crossed one of its own, once it has a round-trip time', async () => {
+    const { clock, log, take, beat } = rig()
+    beat.heard()
+    expect(beat.owesPong).toBe(true)
+    beat.answered(clock.monotonicMs())
+    take()
+    await clock.advanceUntil(() => log.includes('ping'), 10_000)
+    beat.heard()
+    expect(beat.owesPong).toBe(false)
+    beat.heard()
+    expect(beat.owesPong).toBe(true)
+  })
+
   it('is still once stopped', async () => {
     const { clock, take, beat } = rig()
     take()

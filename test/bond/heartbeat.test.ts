@@ -1,8 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BOND } from '../../src/limits.ts'
-import { heardAt, isLost, isSilent, type Liveness, nextTick, sample, tick } from '../../src/machines/bond/heartbeat.ts'
-import type { RandomState } from '../../src/machines/random.ts'
+import {
+  heardAt,
+  isLost,
+  isSilent,
+  type Liveness,
+  nextFinding,
+  nextTick,
+  sample,
+  tick,
+} from '../../src/machines/bond/heartbeat.ts'
+import { type RandomState, randomFrom } from '../../src/machines/random.ts'
 
 const ticks = (start: Liveness, atMs: readonly number[]) => atMs.reduce(tick, start)
 const missed = (count: number): Liveness => ({ heardMs: 0, missed: count })
@@ -65,6 +74,27 @@ describe('liveness', () => {
     expect(Math.min(...drawn)).toBeGreaterThanOrEqual(350)
     expect(Math.max(...drawn)).toBeLessThanOrEqual(500)
     expect(Math.max(...drawn) - Math.min(...drawn)).toBeGreaterThan(100)
+  })
+})
+
+describe('the next tick that can find anything', () => {
+  const seed = fc.tuple(fc.integer(), fc.integer(), fc.integer(), fc.integer())
+
+  it('is the first at which the silence would be too long, were nothing heard until then', () => {
+    fc.assert(
+      fc.property(seed, fc.integer({ min: 0, max: 5_000 }), (drawn, sinceMs) => {
+        const [atMs] = nextFinding(heardAt(1_000), 1_000 + sinceMs, randomFrom(drawn as RandomState))
+        expect(tick(heardAt(1_000), atMs).missed).toBe(1)
+        expect(atMs).toBeGreaterThanOrEqual(1_000 + sinceMs + 350)
+        // One tick before it may have found a silence of 650 ms, which is none.
+        expect(atMs).toBeLessThanOrEqual(1_000 + Math.max(sinceMs, 650) + 500)
+      }),
+    )
+  })
+
+  it('keeps to the shortest tick that there may be', () => {
+    const [atMs] = nextFinding(missed(3), 2_000, [1, 2, 3, 4], 499.5)
+    expect(atMs).toBeGreaterThanOrEqual(2_499.5)
   })
 })
 

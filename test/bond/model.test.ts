@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { Coverage } from '../model/coverage.ts'
-import { INPUTS, inert, pathsOf } from './paths.ts'
+import { INPUTS, inert, pathsOf, UNTICKETED } from './paths.ts'
 
 describe('the bond’s chart, walked by its model', () => {
   const coverage = new Coverage(inert)
 
-  it.each(Object.entries(INPUTS))('a real actor goes where the model says: %s', (_, input) => {
+  it.each(Object.entries({ ...INPUTS, ...UNTICKETED }))('a real actor goes where the model says: %s', (_, input) => {
     const paths = pathsOf(input)
     expect(paths.length).toBeGreaterThan(10)
     for (const path of paths) {

@@ -4,12 +4,17 @@
  */
 import { type AnyEventObject, getNextTransitions, type SnapshotFrom } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
+import type { PeerId } from '../../src/identity/keys.ts'
 import type { BondInput, SyncInput, TicketInput, TicketVerdict } from '../../src/machines/bond/events.ts'
 import { bondMachine } from '../../src/machines/bond/machine.ts'
 import { ACCEPTOR, BOND_ID, DIALLER, FOREVER, GROUP, NETWORK, OTHER, prompt, REFUSED, UNKNOWN } from './rig.ts'
 
+/** Of this peer no tickets are asked. */
+const TRUSTED = 'ab'.repeat(32) as PeerId
+
 /** Nobody outside does anything by itself: every event of a walk is one of the path. */
 export const inert = bondMachine.provide({
+  guards: { unticketed: ({ context: { peer } }) => peer === TRUSTED },
   actors: {
     checkTickets: prompt<TicketVerdict, TicketInput>(() => 'pending'),
     syncCatalog: prompt<void, SyncInput>(() => 'pending'),
@@ -63,6 +68,12 @@ export const INPUTS: Record<string, BondInput> = {
   dialler: DIALLER,
   acceptor: ACCEPTOR,
   stray: { ...ACCEPTOR, group: null },
+}
+
+/** What those of a group take that asks for no tickets. */
+export const UNTICKETED: Record<string, BondInput> = {
+  'unticketed dialler': { ...DIALLER, peer: TRUSTED },
+  'unticketed acceptor': { ...ACCEPTOR, peer: TRUSTED },
 }
 
 /** Two snapshots, each with the event that led there, are one state of the model where the chart could not tell them apart. */

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PeerId } from '../../src/identity/keys.ts'
 import { BOND } from '../../src/limits.ts'
-import { comesFirst, nextInRing, redialDelay } from '../../src/machines/group/dialling.ts'
+import { comesFirst, isFirstRound, mayDial, nextInRing, redialDelay } from '../../src/machines/group/dialling.ts'
 import { type RandomState, randomFrom } from '../../src/machines/random.ts'
 import { BOND_ID, FIRST, INPUT, LARGE, rig, SELF, SMALL } from './rig.ts'
 
@@ -153,11 +153,37 @@ describe('who is dialled', () => {
   it('one that comes first not while others are dialled for the first time, though others fail again and again', () => {
     const group = rig()
     group.names(FIRST, SMALL)
+    expect(group.clock.pending).toBe(0)
     group.pass(4 * BOND.patienceMs)
     expect(group.spawned).toHaveLength(1)
     group.ends(group.spawned[0]!.id, 'Timeout')
     group.pass(2 * BOND.patienceMs)
     expect(group.spawned.map(({ input }) => input.peer)).toEqual([SMALL, SMALL, FIRST])
+  })
+
+  it('fault 5: whatever happens, one that is wanted and free is queued, due, or awaited while a dial of the first round is under way', () => {
+    const peers = [SMALL, LARGE, FIRST, '78'.repeat(32) as PeerId, 'e3'.repeat(32) as PeerId, '9a'.repeat(32) as PeerId]
+    const steps = fc.array(fc.tuple(fc.nat(6), fc.nat(40)), { maxLength: 60 })
+    fc.assert(
+      fc.property(steps, (taken) => {
+        const group = rig()
+        for (const [step, at] of taken) {
+          const bonds = Object.keys(group.context.bonds)
+          const bond = bonds[at % Math.max(1, bonds.length)]
+          const holds = bond && group.slot(group.context.bonds[bond]!.peer)?.bond === bond
+          if (step === 0) group.names(peers[at % peers.length]!)
+          else if (step === 1) group.accepts(peers[at % peers.length]!)
+          else if (step === 2 && bond) group.claims(bond)
+          else if (step === 3 && bond && holds) group.steady(bond)
+          else if (step === 4 && bond) group.ends(bond, 'Timeout')
+          else if (step === 5) group.pass(at * 20)
+          const { context } = group
+          const awaited = peers.filter((peer) => context.peers[peer] && mayDial(SELF, peer, context.peers[peer]))
+          if (awaited.length > 0) expect(isFirstRound(context.peers)).toBe(true)
+        }
+      }),
+      { numRuns: 100 },
+    )
   })
 
   it('at once, one that comes first and to which a bond was lost', () => {

@@ -47,9 +47,29 @@ export function isLost({ missed }: Liveness): boolean {
   return missed >= BOND.missedMax
 }
 
-/** The length of the next tick: the interval less some jitter, so that the ticks of many bonds do not fall together. */
-export function nextTick(random: RandomState): [number, RandomState] {
-  return nextBetween(random, BOND.livenessIntervalMs - BOND.livenessJitterMs, BOND.livenessIntervalMs)
+/** The length of a tick: the interval less some jitter, so that the ticks of many bonds do not fall together. */
+export function nextTick(random: RandomState, leastMs = 0): [number, RandomState] {
+  const [tickMs, rest] = nextBetween(random, BOND.livenessIntervalMs - BOND.livenessJitterMs, BOND.livenessIntervalMs)
+  return [Math.max(tickMs, leastMs), rest]
+}
+
+/**
+ * When the next tick comes that can find anything, each at least `leastMs` long: those before it are passed over, since whatever is heard
+ * meanwhile can only make them find less.
+ */
+export function nextFinding(
+  { heardMs }: Liveness,
+  nowMs: number,
+  random: RandomState,
+  leastMs = 0,
+): [number, RandomState] {
+  let [atMs, rest] = [nowMs, random]
+  do {
+    const [tickMs, after] = nextTick(rest, leastMs)
+    atMs += tickMs
+    rest = after
+  } while (atMs - heardMs <= QUIET_MAX_MS)
+  return [atMs, rest]
 }
 
 /** RFC 6298 §2.2 for the first sample, §2.3 for the others; a sample from a clock that went back is none. */

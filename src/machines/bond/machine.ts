@@ -66,7 +66,7 @@ export const bondMachine = bondSetup.createMachine({
         },
         dialling: {
           description: 'The dialler’s column.',
-          initial: 'authenticating',
+          initial: 'choosing',
           on: {
             'link.closed': {
               guard: { type: 'mustSync', params: ({ event }) => event },
@@ -75,6 +75,10 @@ export const bondMachine = bondSetup.createMachine({
             },
           },
           states: {
+            choosing: {
+              description: 'Whether there are tickets to check at all.',
+              always: [{ guard: 'unticketed', target: 'connecting' }, { target: 'authenticating' }],
+            },
             authenticating: {
               description:
                 'Step 0: a peer that the tickets refuse is not dialled at all; one without an entry is tried again later.',
@@ -179,7 +183,10 @@ export const bondMachine = bondSetup.createMachine({
             claiming: {
               description: 'Step 2: one bond per pair.',
               entry: 'claim',
-              on: { 'bond.granted': 'authenticating', 'bond.refused': closes('AlreadyBonded') },
+              on: {
+                'bond.granted': [{ guard: 'unticketed', target: 'judging' }, { target: 'authenticating' }],
+                'bond.refused': closes('AlreadyBonded'),
+              },
               after: deadline,
             },
             authenticating: {
@@ -244,8 +251,9 @@ export const bondMachine = bondSetup.createMachine({
           initial: 'valid',
           on: {
             'bond.entryUpdate': [
-              { guard: { type: 'genuine', params: ({ event }) => event }, target: '.checking', reenter: true },
-              closes('ProtocolViolation'),
+              { guard: { type: 'forged', params: ({ event }) => event }, ...closes('ProtocolViolation') },
+              { guard: 'unticketed' },
+              { target: '.checking', reenter: true },
             ],
             'bond.ticketExpired': { target: '.checking' },
           },

@@ -87,12 +87,14 @@ export const bondSetup = setup({
       nextBetween(context.random, 0, BOND.redialMinMs * 2 ** Math.max(0, context.syncAttempts - 1))[0],
   },
   guards: {
+    /** Provided outside: the group asks for no tickets, and has the peer's entry; so there is nothing to check. */
+    unticketed: (_) => false,
     proofHolds: ({ context }) => context.proven,
     otherNetwork: ({ context }, { network }: { network: string }) => network !== context.network,
     unknownPeer: (_, { known }: { known: boolean }) => !known,
     otherGroup: ({ context }, { group }: { group: string }) => group !== context.group,
     proven: (_, { proven }: { proven: boolean }) => proven,
-    genuine: (_, { genuine }: { genuine: boolean }) => genuine,
+    forged: (_, { genuine }: { genuine: boolean }) => !genuine,
     isDialler: ({ context }) => context.role === 'dialler',
     granted: (_, verdict: TicketVerdict) => verdict.granted && verdict.expires > verdict.nowMs,
     unknown: (_, verdict: TicketVerdict) => 'unknown' in verdict,

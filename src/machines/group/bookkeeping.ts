@@ -110,7 +110,7 @@ function queue(context: GroupContext, peer: PeerId): GroupContext {
   return withSlot(context, peer, { ...slot, queued: true })
 }
 
-/** Dials those whose turn it is, as long as not enough dials are under way. */
+/** Dials those whose turn it is, as long as not enough dials are under way; with the last of them, time begins to run for all others. */
 function dialQueued(context: GroupContext): Step {
   const orders: Order[] = []
   let now = context
@@ -121,7 +121,21 @@ function dialQueued(context: GroupContext): Step {
     now = next
     orders.push(...more)
   }
-  return [now, orders]
+  if (isFirstRound(now.peers)) return [now, orders]
+  const [patient, redials] = inTurn(now, awaitedOf(now), giveTime)
+  return [patient, [...orders, ...redials]]
+}
+
+/** Those that come first and are given the time to dial us: all that are wanted and free, and neither queued nor due for a redial. */
+function awaitedOf({ self, peers, leaving }: GroupContext): PeerId[] {
+  if (leaving) return []
+  return (Object.keys(peers) as PeerId[]).filter((peer) => mayDial(self, peer, peers[peer]!))
+}
+
+function giveTime(context: GroupContext, peer: PeerId): Step {
+  const [delayMs, random] = patience(context.random)
+  const due = { ...slotOf(context, peer), redialDue: true }
+  return [{ ...withSlot(context, peer, due), random }, [{ order: 'redial', peer, delayMs }]]
 }
 
 function queuedOf({ peers }: GroupContext): PeerId[] {
@@ -168,17 +182,12 @@ function peerNamed(context: GroupContext, { peer, addresses, version, incarnatio
   // Elsewhere now, or another process: what failed at the old one says nothing about the new one.
   const moved = addresses.join() !== slot.addresses.join() || incarnation > slot.incarnation
   const [next, orders] = moved ? calm(named, peer) : [named, []]
-  const [wanted, more] = want(next, peer)
-  return [wanted, [...orders, ...more]]
+  return [want(next, peer), orders]
 }
 
-/** A peer that comes first, and that nothing is known against, is given time to dial us; any other is dialled when its turn comes. */
-function want(context: GroupContext, peer: PeerId): Step {
-  const slot = slotOf(context, peer)
-  if (slot.attempt > 0 || comesFirst(context.self, peer)) return [queue(context, peer), []]
-  if (context.leaving || !mayDial(context.self, peer, slot)) return [context, []]
-  const [delayMs, random] = patience(context.random)
-  return [{ ...withSlot(context, peer, { ...slot, redialDue: true }), random }, [{ order: 'redial', peer, delayMs }]]
+/** A peer that comes first, and that nothing is known against, is awaited (`awaitedOf`); any other is dialled when its turn comes. */
+function want(context: GroupContext, peer: PeerId): GroupContext {
+  return slotOf(context, peer).attempt > 0 || comesFirst(context.self, peer) ? queue(context, peer) : context
 }
 
 /** Its link may have been here before its name. */
@@ -295,9 +304,7 @@ export function redialDue(context: GroupContext, { peer }: On<'group.redial'>): 
   const slot = context.peers[peer]
   if (!slot) return [context, []]
   const free = withSlot(context, peer, { ...slot, redialDue: false })
-  const [next, orders] = isFirstRound(context.peers) ? want(free, peer) : [queue(free, peer), []]
-  const [dialling, dials] = dialQueued(next)
-  return [dialling, [...orders, ...dials]]
+  return dialQueued(isFirstRound(context.peers) ? want(free, peer) : queue(free, peer))
 }
 
 /** The last each bond is told: that this member departs, or only that its process ends. */

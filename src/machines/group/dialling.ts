@@ -97,7 +97,10 @@ export function comesFirst(self: PeerId, peer: PeerId): boolean {
   return way === 0 || way === RING / 2 ? self < peer : way < RING / 2
 }
 
-/** How long the peer is given that comes first: it may not have heard of us, or may not reach us. */
+/**
+ * How long the peer is given that comes first: it may not have heard of us, or may not reach us. It begins when the first round is over, so that
+ * nobody asks again and again meanwhile whether it is.
+ */
 export function patience(random: RandomState): [number, RandomState] {
   return nextBetween(random, BOND.patienceMs, 2 * BOND.patienceMs)
 }
