@@ -26,7 +26,7 @@ export const WIRE = {
   /** And how many messages: of very small ones, what holds each takes many times its bytes. */
   linkQueueMessagesMax: 128 * 1024,
   /** What one turn of the event loop gathers for a link; so much is sent at once. */
-  turnBytesMax: 32 * 1024,
+  turnBytesMax: 128 * 1024,
   /** What may stand in one socket, already sealed: prompt messages never wait behind more bulk than this. */
   socketBytesMax: 256 * 1024,
   /** Links that are between accept and proof, per node: silence must not hold all slots. */
@@ -135,8 +135,8 @@ export const RAFT = {
   appendEntriesMax: 4_096,
   /** Commands of one entry: as many as a turn under load brings. */
   entryCommandsMax: 4_096,
-  /** Bytes of the commands of one entry, unless the first has more. */
-  entryBytesMax: 32 * 1024,
+  /** Bytes of the commands of one entry, unless the first has more: with what goes around it, one frame. */
+  entryBytesMax: 60 * 1024,
   /** Bytes sent to one follower and not yet acknowledged. */
   inFlightBytesMax: 4 * 1024 * 1024,
   inFlightMessagesMax: 64,

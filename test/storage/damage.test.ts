@@ -181,16 +181,16 @@ describe('a damaged store', () => {
       'an entry of an older term than the one before it',
       /entry 301 is of an older term/,
       (log) => {
-        const piece = encodePiece({ from: 301 as LogIndex, entries: [command(1, 1)] })
-        log.putSync(pieceKey(4), sealed(pieceKey(4), piece))
+        const piece = encodePiece(pieceKey(4), { from: 301 as LogIndex, entries: [command(1, 1)] })
+        log.putSync(pieceKey(4), piece)
       },
     ],
     [
       'an entry that follows nothing',
       /entry 302 is missing/,
       (log) => {
-        const piece = encodePiece({ from: 305 as LogIndex, entries: [command(3, 1)] })
-        log.putSync(pieceKey(5), sealed(pieceKey(5), piece))
+        const piece = encodePiece(pieceKey(5), { from: 305 as LogIndex, entries: [command(3, 1)] })
+        log.putSync(pieceKey(5), piece)
       },
     ],
     [

@@ -53,12 +53,24 @@ describe('lmdb', () => {
     // The first is under way while the others come: they wait, and go together.
     const answers: number[] = []
     const first = written(store, persist(501, 501, [command(1, 501)]))
-    await Promise.resolve()
-    await Promise.resolve()
+    await new Promise(setImmediate)
     const rest = [502, 503, 504].map((i) => written(store, persist(i, i, [command(1, i)])).then(() => answers.push(i)))
     await Promise.all([first, ...rest])
     expect(answers).toEqual([502, 503, 504])
     expect(records(folder)).toBe(3)
+    await store.close()
+  })
+
+  it('commits what one turn of the event loop brings in one record, though promises are heard meanwhile', async () => {
+    const folder = folders.make()
+    const store = lmdb(folder).open(GROUP, ALICE)
+    const writes: Promise<unknown>[] = []
+    for (let i = 1; i <= 20; i++) {
+      writes.push(written(store, persist(i, i, [command(1, i)])))
+      await Promise.resolve()
+    }
+    await Promise.all(writes)
+    expect(records(folder)).toBe(1)
     await store.close()
   })
 

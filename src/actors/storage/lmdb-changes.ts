@@ -103,7 +103,8 @@ export class Changes {
         from: (this.#last + 1) as LogIndex,
         entries: start === 0 && end === entries.length ? entries : entries.slice(start, end),
       }
-      change.put(pieceKey(this.#firstPiece + this.#pieceEnds.length), encodePiece(piece))
+      const key = pieceKey(this.#firstPiece + this.#pieceEnds.length)
+      change.edits.push({ key, value: encodePiece(key, piece) })
       this.#last += spansOf(piece.entries)
       this.#pieceEnds.push(this.#last)
       start = end

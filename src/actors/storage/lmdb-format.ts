@@ -114,7 +114,13 @@ export function checkHeader(header: string, group: GroupId, self: PeerId): void 
 export function sealed(key: Uint8Array, value: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(CRC_BYTES + value.length)
   bytes.set(value, CRC_BYTES)
-  new DataView(bytes.buffer).setUint32(0, crc32(value, crc32(key)))
+  return seal(key, bytes)
+}
+
+/** Of bytes that begin with room for the checksum of the rest. */
+function seal(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  const crc = crc32(bytes.subarray(CRC_BYTES), crc32(key))
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, crc)
   return bytes
 }
 
@@ -202,8 +208,15 @@ export interface Piece {
 const pieceRecord = record<Piece>({ from: uint<LogIndex>(), entries: list(entry, WIRE.messageItemsMax) })
 const checkPiece = checker('Piece', pieceRecord.schema, [])
 
-export function encodePiece(value: Piece): Uint8Array {
-  return written((writer) => pieceRecord.write(writer, value))
+const ROOM_FOR_CRC = new Uint8Array(CRC_BYTES)
+
+/** Sealed, without a copy: pieces are nearly all that a store writes. */
+export function encodePiece(key: Uint8Array, value: Piece): Uint8Array {
+  const bytes = written((writer) => {
+    writer.raw(ROOM_FOR_CRC)
+    pieceRecord.write(writer, value)
+  })
+  return seal(key, bytes)
 }
 
 /** What a store holds. */

@@ -46,10 +46,18 @@ export function recordBytes(edits: readonly Edit[]): number {
   return sectorsOf(HEADER_BYTES + bodyBytes(edits)) * SECTOR_BYTES
 }
 
-/** Whole sectors. Keys are of at most 255 bytes. `store`: the checksum of the header line. */
-export function encodeRecord(store: number, number: number, edits: readonly Edit[]): Buffer {
+/**
+ * Whole sectors, all of `sectors`, which has the `recordBytes` of these edits. Keys are of at most 255 bytes. `store`: the checksum of the
+ * header line.
+ */
+export function encodeRecord(
+  store: number,
+  number: number,
+  edits: readonly Edit[],
+  sectors: Buffer = Buffer.allocUnsafe(recordBytes(edits)),
+): Buffer {
   const length = bodyBytes(edits)
-  const record = Buffer.allocUnsafe(HEADER_BYTES + length)
+  const record = sectors.subarray(sectors.length - HEADER_BYTES - length)
   let at = HEADER_BYTES
   for (const { key, value } of edits) {
     at = record.writeUInt8(key.length, at)
@@ -65,18 +73,20 @@ export function encodeRecord(store: number, number: number, edits: readonly Edit
   record.writeUInt32BE(length, 16)
   record.writeUInt32BE(crc32(record.subarray(HEADER_BYTES), store), 20)
   record.writeUInt32BE(crc32(record.subarray(8, HEADER_BYTES), store), 4)
-  return inSectors(record)
+  spread(sectors, record.length)
+  return sectors
 }
 
 const sectorsOf = (recordBytes: number): number => Math.ceil(recordBytes / SHARE_BYTES)
 
-function inSectors(record: Buffer): Buffer {
-  const sectors = Buffer.alloc(sectorsOf(record.length) * SECTOR_BYTES)
-  for (let from = 0, at = 0; from < record.length; from += SHARE_BYTES, at += SECTOR_BYTES) {
+/** A record of `length` bytes moves from the end of `sectors` into their shares: each lies further back than where it goes to. */
+function spread(sectors: Buffer, length: number): void {
+  let from = sectors.length - length
+  for (let at = 0; at < sectors.length; at += SECTOR_BYTES, from += SHARE_BYTES) {
+    sectors.copyWithin(at + 1, from, Math.min(from + SHARE_BYTES, sectors.length))
     sectors[at] = at === 0 ? MARK.first : MARK.further
-    record.copy(sectors, at + 1, from, from + SHARE_BYTES)
   }
-  return sectors
+  sectors.fill(0, length + sectors.length / SECTOR_BYTES)
 }
 
 export interface JournalFile {

@@ -24,6 +24,8 @@ const WRITES_THROUGH = process.platform === 'linux'
 const FLAGS = constants.O_RDWR | (WRITES_THROUGH ? constants.O_DSYNC : 0)
 const NAME = /^journal\.(\d+)$/
 const NEW = 'journal.new'
+/** Never written to, so that it takes no memory. */
+const ZEROS = Buffer.alloc(JOURNAL_BYTES)
 
 const nameOf = (first: number): string => `journal.${first}`
 
@@ -85,6 +87,8 @@ export class Journal {
   #next: number
   #file: File
   #used = 0
+  /** What a record is encoded into: one is under way at a time. */
+  #memory = Buffer.alloc(0)
   /** Blank, under a name that counts for nothing. */
   #spare: File | null = null
   /** The descriptors of all files. */
@@ -113,10 +117,15 @@ export class Journal {
 
   /** Resolves once the record is on the medium. */
   async append(edits: readonly Edit[]): Promise<void> {
-    const record = encodeRecord(this.#store, this.#next, edits)
+    const record = encodeRecord(this.#store, this.#next, edits, this.#memoryFor(recordBytes(edits)))
     await writeThrough(this.#file.descriptor, record, this.#used)
     this.#used += record.length
     this.#next++
+  }
+
+  #memoryFor(bytes: number): Buffer {
+    if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes)
+    return this.#memory.subarray(0, bytes)
   }
 
   /** What comes next goes into another file. Returns what brings the full one back into use, once a checkpoint has carried it over. */
@@ -131,14 +140,14 @@ export class Journal {
     this.#file = { path, descriptor: spare.descriptor }
     this.#used = 0
     return async () => {
-      await writeThrough(full.descriptor, Buffer.alloc(used), 0)
+      await writeThrough(full.descriptor, ZEROS.subarray(0, used), 0)
       this.#spare = full
     }
   }
 
   async #newSpare(): Promise<File> {
     const spare = this.#opened(NEW, FLAGS | constants.O_CREAT | constants.O_TRUNC)
-    await writeThrough(spare.descriptor, Buffer.alloc(JOURNAL_BYTES), 0)
+    await writeThrough(spare.descriptor, ZEROS, 0)
     return spare
   }
 
@@ -157,7 +166,7 @@ export class Journal {
 
 /** The blank file that record `first` will be written into. */
 export function makeJournalFile(folder: string, first: number): void {
-  writeFileDurably(join(folder, nameOf(first)), Buffer.alloc(JOURNAL_BYTES))
+  writeFileDurably(join(folder, nameOf(first)), ZEROS)
   syncFolder(folder)
 }
 

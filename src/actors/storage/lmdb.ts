@@ -13,8 +13,8 @@
  * - Until all checks are passed nothing of a store is written.
  * - Writes reach the journal in the order they were given, and LMDB in that order; each is in one record and in one transaction as a whole,
  *   its truncation with it.
- * - One record is under way at a time. What comes meanwhile waits and goes into the next one together, so N waiting writes
- *   cost one sync (group commit).
+ * - One record is under way at a time. What comes meanwhile, or in the same turn of the event loop, waits and goes into the next one
+ *   together, so N waiting writes cost one sync (group commit).
  * - A snapshot is written chunk by chunk, each in a record of its own unless others wait, and counts once its last record is there.
  * - After the first failure, of a record or of a checkpoint, nothing more is written and each write is answered with that failure. What was
  *   answered before is in the journal or in LMDB, which goes back to its last transaction, so what is on disk stays whole.
@@ -24,6 +24,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { systemClock } from '../../clock.ts'
 import { TesseraError } from '../../errors.ts'
 import type { GroupId } from '../../identity/digest.ts'
 import type { PeerId } from '../../identity/keys.ts'
@@ -245,7 +246,8 @@ class LmdbStore implements RaftStore {
     if (this.#closed) return done(refusal('The store is closed.'))
     if (this.#failure) return done(this.#failure)
     this.#waiting.push(prepared(change, done))
-    this.#writing ??= this.#writeWaiting()
+    // What is written in the same turn of the event loop comes into the same record.
+    this.#writing ??= new Promise<void>((resolve) => systemClock.endOfTurn(resolve)).then(() => this.#writeWaiting())
   }
 
   close(): Promise<void> {
@@ -263,8 +265,6 @@ class LmdbStore implements RaftStore {
   }
 
   async #writeWaiting(): Promise<void> {
-    // What is written in the same turn of the event loop comes into the same record.
-    await Promise.resolve()
     while (this.#waiting.length > 0 && !this.#failure) {
       const together = this.#takeTogether()
       const failure = await this.#commit(together)
@@ -315,8 +315,9 @@ class LmdbStore implements RaftStore {
   async #turnOver(): Promise<void> {
     await this.#carriedOver()
     const reuse = this.#journal.isBlank ? async () => {} : await this.#journal.turnOver()
+    const carried = this.#leaving
     this.#leaving = this.#fresh
-    this.#fresh = new Edits()
+    this.#fresh = carried
     this.#checkpoint = this.#carryOver(this.#journal.last)
       .then(reuse)
       .catch((cause: unknown) => {
@@ -332,7 +333,7 @@ class LmdbStore implements RaftStore {
       throw await reasonOf(cause)
     }
     await this.#drive.flush()
-    this.#leaving = new Edits()
+    this.#leaving.clear()
   }
 
   async #carriedOver(): Promise<void> {
