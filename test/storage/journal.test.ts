@@ -27,6 +27,7 @@ import {
 import {
   ALICE,
   after,
+  chunksOf,
   chunkWrite,
   command,
   digested,
@@ -393,6 +394,19 @@ describe('a journal that is full', () => {
     const again = opened(root)
     expect(held(again, snapshot(39))).toEqual(whole(snapshot(39)))
     await again.close()
+  })
+})
+
+describe('a chunk that was handed out', () => {
+  it('stays what it was, whatever is written and carried over afterwards', async () => {
+    const store = opened(folders.make())
+    await written(store, persist(1, 1, [command(1, 1)]))
+    const own = snapshot(1)
+    expect(await saved(store, own)).toBeNull()
+    const handedOut = store.chunk(own.index, 2)!
+    for (let i = 2; i <= 200; i++) await written(store, persist(i, i, [command(1, i, JOURNAL_BYTES / 64)]))
+    expect(Buffer.compare(handedOut, chunksOf(own)[2]!)).toBe(0)
+    await store.close()
   })
 })
 
