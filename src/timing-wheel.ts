@@ -55,7 +55,7 @@ export class TimingWheel {
     this.#timer = this.#clock.setTimeout(this.#turn, Math.max(0, leftMs))
   }
 
-  /** No tick waits longer than some hundred milliseconds, so there are never many slots. */
+  /** No tick waits much longer than a second, so there are never many slots. */
   #armNext(): void {
     let next = Number.POSITIVE_INFINITY
     for (const slot of this.#slots.keys()) next = Math.min(next, slot)

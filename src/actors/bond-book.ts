@@ -77,9 +77,9 @@ export class BondBook {
     for (const [, bond] of others) bond.send(bytes, 'prompt')
   }
 
-  /** Tells `peer` of this node's own entry; false where there is no bond, or no room on its link. */
-  tellOwn(peer: PeerId, entry: SignedEntry): boolean {
-    return this.registry.get(peer)?.send(encodeBond({ type: 'PeerEntryUpdate', entry }), 'prompt') ?? false
+  /** Tells `peer` of an entry, which it learns like any that it hears of; false where there is no bond, or no room on its link. */
+  tell(peer: PeerId, entry: SignedEntry): boolean {
+    return this.registry.get(peer)?.send(encodeBond({ type: 'BondFormed', entry }), 'prompt') ?? false
   }
 
   unregister(peer: PeerId, reason: CloseReason): void {

@@ -189,9 +189,8 @@ export class BondLink implements BoundLink, Beating, StandingLink {
   }
 
   /** A peer that has this much on its way to it hears us anyway, or does not read: then its pings must not make more wait. */
-  #pong(link: Link, sentMs: number): void {
-    const owes = this.#heartbeat?.owesPong ?? true
-    if (owes && link.queuedBytes < WIRE.socketBytesMax) this.#send({ type: 'Pong', sentMs })
+  pong(sentMs: number): void {
+    if (this.#link && this.#link.queuedBytes < WIRE.socketBytesMax) this.#send({ type: 'Pong', sentMs })
   }
 
   #proof(link: Link, prover: PeerId): Uint8Array {
@@ -238,7 +237,7 @@ export class BondLink implements BoundLink, Beating, StandingLink {
     try {
       for (const bytes of messages) {
         if (this.#closing || !this.#link) return
-        if (this.#steady) this.#onBondMessage(this.#link, decodeBond(bytes))
+        if (this.#steady) this.#onBondMessage(decodeBond(bytes))
         else this.#onHandshakeMessage(this.#link, decodeHandshake(bytes))
       }
     } catch {
@@ -273,12 +272,12 @@ export class BondLink implements BoundLink, Beating, StandingLink {
     if (this.#bondId) this.#deps.acquainted(this.#bondId, peers)
   }
 
-  #onBondMessage(link: Link, message: BondMessage): void {
+  #onBondMessage(message: BondMessage): void {
     switch (message.type) {
       case 'Raft':
         return this.#deps.deliver(this.#peer, message.messages)
       case 'Ping':
-        return this.#pong(link, message.sentMs)
+        return this.#heartbeat ? this.#heartbeat.asked(message.sentMs) : this.pong(message.sentMs)
       case 'Pong':
         return this.#heartbeat?.answered(message.sentMs)
       case 'Departure':

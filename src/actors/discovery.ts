@@ -13,6 +13,7 @@ import { claimedPeer, isSameEntry, openEntry, type PeerEntry, type SignedEntry }
 import { DISCOVERY, WIRE } from '../limits.ts'
 import { type Catalog, type CatalogRecord, held, newerThan, recordOf } from '../machines/discovery/catalog.ts'
 import type { ExchangeTarget } from '../machines/discovery/exchanges.ts'
+import type { AnnounceInput } from '../machines/discovery/machine.ts'
 import type { DiscoveryMessage, Held } from '../machines/discovery/messages.ts'
 import { decodeDiscovery, encodeDiscovery } from '../transport/codec.ts'
 import type { Endpoint, Link } from '../transport/transport.ts'
@@ -182,18 +183,11 @@ export async function syncCatalogs(
 }
 
 /** Over a bond, where one stands: it costs a packet, and a link of its own two handshakes. A goodbye is heard out, so it takes its own. */
-async function announce(
-  deps: DiscoveryDeps,
-  target: ExchangeTarget,
-  records: readonly CatalogRecord[],
-  signal: AbortSignal,
-) {
-  const [own, ...others] = records
-  const isOwn = own?.entry.peer === deps.self && others.length === 0 && !own.entry.departed
-  if (isOwn && target.peer && deps.overBond(target.peer, own.signed)) return
+async function announce(deps: DiscoveryDeps, { record, ...target }: AnnounceInput, signal: AbortSignal) {
+  const { entry, signed } = record
+  if (!entry.departed && target.peer && deps.overBond(target.peer, signed)) return
   const link = await dial(deps, target, signal)
-  const entries = records.map((record) => record.signed)
-  link.send(encodeDiscovery({ type: 'Announce', network: deps.network, entries }))
+  link.send(encodeDiscovery({ type: 'Announce', network: deps.network, entries: [signed] }))
   await link.close('Success')
 }
 
@@ -203,9 +197,7 @@ export function discoveryExchanges(deps: DiscoveryDeps) {
     sync: fromPromise<{ readonly entries: readonly CatalogRecord[] }, ExchangeTarget>(({ input, signal }) =>
       syncCatalogs(deps, input, signal),
     ),
-    announceTo: fromPromise<void, ExchangeTarget & { readonly records: readonly CatalogRecord[] }>(
-      ({ input, signal }) => announce(deps, input, input.records, signal),
-    ),
+    announceTo: fromPromise<void, AnnounceInput>(({ input, signal }) => announce(deps, input, signal)),
   }
 }
 

@@ -26,6 +26,8 @@ const TICK_MIN_MS = BOND.livenessIntervalMs - BOND.livenessJitterMs + SLOT_MS
 /** What a heartbeat needs of its link. */
 export interface Beating {
   ping(sentMs: number): void
+  /** Answers what was sent at `sentMs`. */
+  pong(sentMs: number): void
   tell(report: LivenessReport): void
 }
 
@@ -52,11 +54,6 @@ export class Heartbeat implements Ticking {
     this.#arm()
   }
 
-  /** Whether a ping that was just heard needs an answer: not where one of ours crossed it, which tells the peer as much. */
-  get owesPong(): boolean {
-    return !this.#crossed || this.rtt === null
-  }
-
   /** Anything was received. */
   heard(): void {
     this.#crossed = this.#asks
@@ -66,6 +63,11 @@ export class Heartbeat implements Ticking {
     if (before.heardMs === nowMs && before.missed === 0) return
     this.#liveness = heardAt(nowMs)
     if (isSilent(before)) this.#link.tell({ type: 'bond.heard' })
+  }
+
+  /** What was just heard is a ping, sent at `sentMs`. Where one of ours crossed it, that has told the peer as much as an answer would. */
+  asked(sentMs: number): void {
+    if (!this.#crossed || this.rtt === null) this.#link.pong(sentMs)
   }
 
   /** A ping sent at `sentMs` was answered. */

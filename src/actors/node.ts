@@ -104,7 +104,7 @@ export class TesseraNode {
         () => this.#own.record.signed,
         () => this.#catalog,
       ),
-      overBond: (peer, own) => [...this.#groups.values()].some(({ core }) => core.bonds.tellOwn(peer, own)),
+      overBond: (peer, own) => [...this.#groups.values()].some(({ core }) => core.bonds.tell(peer, own)),
       received: (records) => this.#received(records),
     }
     const blind = (error: unknown) => options.warn('Unexpected', `The inspector threw, and is told no more: ${error}`)

@@ -71,6 +71,6 @@ describe('the own entry', () => {
     const { forms, bonds, members } = book(2)
     const [{ record }] = members as [(typeof members)[number]]
     forms(0, [])
-    expect(members.map(({ peer }) => bonds.tellOwn(peer, record.signed))).toEqual([true, false])
+    expect(members.map(({ peer }) => bonds.tell(peer, record.signed))).toEqual([true, false])
   })
 })

@@ -10,6 +10,7 @@ function rig() {
   const log: string[] = []
   const beat = new Heartbeat(clock, [1, 2, 3, 4], {
     ping: () => void log.push('ping'),
+    pong: () => void log.push('pong'),
     tell: ({ type }) => void log.push(type),
   })
   return {
@@ -86,15 +87,20 @@ describe('a heartbeat', () => {
 
   it('owes no answer to a ping that crossed one of its own, once it has a round-trip time', async () => {
     const { clock, log, take, beat } = rig()
-    beat.heard()
-    expect(beat.owesPong).toBe(true)
-    beat.answered(clock.monotonicMs())
     take()
+    const hearPing = () => {
+      beat.heard()
+      beat.asked(clock.monotonicMs())
+    }
+    hearPing()
+    expect(take()).toEqual(['pong'])
+    beat.answered(clock.monotonicMs())
     await clock.advanceUntil(() => log.includes('ping'), 10_000)
-    beat.heard()
-    expect(beat.owesPong).toBe(false)
-    beat.heard()
-    expect(beat.owesPong).toBe(true)
+    take()
+    hearPing()
+    expect(take()).toEqual([])
+    hearPing()
+    expect(take()).toEqual(['pong'])
   })
 
   it('is still once stopped', async () => {

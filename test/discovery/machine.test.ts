@@ -233,7 +233,7 @@ describe('announcements', () => {
     actor.send({ type: 'discovery.ownEntry', record: own(), nowMs: NOW_MS })
     expect(announced).toHaveLength(DISCOVERY.announceFanout)
     expect(new Set(announced.map((one) => one.peer)).size).toBe(DISCOVERY.announceFanout)
-    for (const one of announced) expect(one.records).toEqual([own()])
+    for (const one of announced) expect(one.record).toEqual(own())
     expect(announced.map((one) => one.peer)).not.toContain(mute.entry.peer)
     expect(announced.map((one) => one.peer)).not.toContain(hidden.entry.peer)
   })
@@ -351,7 +351,7 @@ describe('departure', () => {
     await pass(0)
     expect(actor.getSnapshot().status).toBe('done')
     expect(addressesOf(announced)).toEqual(records.flatMap(({ entry }) => entry.addresses))
-    for (const one of announced) expect(one.records).toEqual([tombstone])
+    for (const one of announced) expect(one.record).toEqual(tombstone)
   })
 
   test('a silent neighbour holds it up no longer than its deadline', async () => {

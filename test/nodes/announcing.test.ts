@@ -1,6 +1,7 @@
 /** How a node's own entry stays fresh where its peers are bonded with it. */
 import { describe, expect, it } from 'vitest'
 import { DISCOVERY } from '../../src/limits.ts'
+import { ProcessClock } from '../../src/testing/process-clock.ts'
 import type { Protocol, Transport } from '../../src/transport/transport.ts'
 import { counter, createWorld, KEY } from './world.ts'
 
@@ -20,6 +21,13 @@ function noting(transport: Transport, dialled: Protocol[]): Transport {
       }
     },
   }
+}
+
+/** The ids of all bonds of these members: another id is another bond. */
+function bondsOf(
+  groups: readonly { readonly bonds: Iterable<readonly [string, { readonly id: string }]> }[],
+): string[][] {
+  return groups.map(({ bonds }) => [...bonds].map(([, { id }]) => id))
 }
 
 describe('an announcement', () => {
@@ -48,6 +56,49 @@ describe('an announcement', () => {
         if (held) expect(held.peer.get().update).toBe(entry.update)
       }
     }
+    await world.stop()
+  })
+
+  it('asks no validator again: one that cannot judge for a while costs no bond', async () => {
+    const world = createWorld(41)
+    let isAway = false
+    const validators = [
+      {
+        class: 'badge',
+        signature: 'badge.1',
+        validate: () => {
+          if (isAway) throw new Error('its keys cannot be fetched')
+          return { expires: Number.POSITIVE_INFINITY }
+        },
+      },
+    ]
+    const tickets = [{ class: 'badge', data: Uint8Array.of(1) }]
+    const nodes = []
+    for (const name of ['a', 'b', 'c']) nodes.push(await world.node(name, { tickets }))
+    const groups = nodes.map((node) => node.join({ key: KEY, machine: counter(), voters: 3, validators }))
+    await world.until(Promise.all(groups.map((group) => group.when.online())))
+    await world.clock.advance(1_000)
+    const before = bondsOf(groups)
+    isAway = true
+    await world.clock.advance(3 * DISCOVERY.announceIntervalMs)
+    expect(bondsOf(groups)).toEqual(before)
+    isAway = false
+    await world.stop()
+  })
+
+  it.each([-60_000, 60_000])('by a clock that is off by %i ms costs no bond', async (skewMs) => {
+    const world = createWorld(41)
+    const off = new ProcessClock(world.clock, 0)
+    const nodes = []
+    for (const name of ['a', 'b', 'c']) nodes.push(await world.node(name, name === 'b' ? { clock: off } : {}))
+    const groups = nodes.map((node) => node.join({ key: KEY, machine: counter(), voters: 3 }))
+    await world.until(Promise.all(groups.map((group) => group.when.online())))
+    await world.clock.advance(1_000)
+    const before = bondsOf(groups)
+    off.skewMs = skewMs
+    await world.clock.advance(3 * DISCOVERY.announceIntervalMs)
+    expect(bondsOf(groups)).toEqual(before)
+    off.skewMs = 0
     await world.stop()
   })
 })

@@ -50,7 +50,7 @@ describe('§5.1 terms', () => {
     rig.hear('b', append(4, 1, 1, []))
     expect(rig.answer()).toEqual({ type: 'NewerTerm', term: 5 })
     rig.hear('b', requestVote(4, 9, 4))
-    expect(rig.answer()).toEqual({ type: 'RequestVoteResponse', term: 5, granted: false })
+    expect(rig.answer()).toEqual({ type: 'NewerTerm', term: 5 })
   })
 
   it('an answer of an older term is ignored', () => {

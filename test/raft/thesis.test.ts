@@ -102,19 +102,17 @@ describe('Thesis §4.2.3 disruptive servers', () => {
     expect(rig.context.term).toBe(2)
   })
 
-  it('an answer of a newer term makes it step down, as that member could never follow it', () => {
-    const rig = new Rig({ learners: ['l'] }).becomeSettledLeader()
-    rig.hear('l', {
-      type: 'AppendEntriesRejection',
-      term: term(5),
-      prevIndex: index(2),
-      hintIndex: index(0),
-      hintTerm: term(0),
-      round: 1,
-    })
-    expect(rig.role).toBe('follower')
-    expect(rig.context.term).toBe(5)
-  })
+  it.each(['b', 'l'] as const)(
+    'a refusal by %s in a newer term makes it step down, also before it has introduced itself',
+    (from) => {
+      const rig = new Rig({ learners: ['l'] }).becomeSettledLeader()
+      rig.lose(from)
+      rig.send({ type: 'raft.bondFormed', peer: peerId(from) })
+      rig.hear(from, { type: 'NewerTerm', term: term(5) })
+      expect(rig.role).toBe('follower')
+      expect(rig.context.term).toBe(5)
+    },
+  )
 })
 
 describe('Thesis §6.2 check-quorum', () => {

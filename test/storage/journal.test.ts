@@ -327,12 +327,14 @@ describe('a store after a power cut', () => {
 })
 
 describe('a journal that is full', () => {
-  it('is carried over to LMDB while writes go on, again and again', async () => {
+  it.each([
+    ['some large', 40, JOURNAL_BYTES / 8],
+    ['many small', 320, JOURNAL_BYTES / 64],
+  ])('is carried over to LMDB while %s writes go on, again and again', async (_, count, size) => {
     const root = folders.make()
     const store = opened(root)
-    const size = JOURNAL_BYTES / 8
-    const writes = Array.from({ length: 40 }, (_, i) => persist(i + 1, i + 1, [command(1, i, size)]))
-    for (const write of writes) expect(await written(store, write)).toBeNull()
+    const writes = Array.from({ length: count }, (_, i) => persist(i + 1, i + 1, [command(1, i, size)]))
+    for (const done of await Promise.all(writes.map((write) => written(store, write)))) expect(done).toBeNull()
     expect(journalsIn(root).length).toBeLessThanOrEqual(2)
     await store.close()
     const again = opened(root)

@@ -40,12 +40,12 @@ export interface Pong {
 export interface Departure {
   readonly type: 'Departure'
 }
-/** The sender's own new entry. */
+/** The sender's own entry has changed, and with it its tickets may have: they are checked again. */
 export interface PeerEntryUpdate {
   readonly type: 'PeerEntryUpdate'
   readonly entry: SignedEntry
 }
-/** The sender has a new bond, with the peer of this entry. */
+/** The sender has a new bond, with the peer of this entry; or it is here still itself, and the entry is its own. */
 export interface BondFormed {
   readonly type: 'BondFormed'
   readonly entry: SignedEntry

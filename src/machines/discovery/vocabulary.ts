@@ -54,7 +54,7 @@ export interface DiscoveryContext {
 export interface SyncOutput {
   readonly entries: readonly CatalogRecord[]
 }
-export type AnnounceInput = ExchangeTarget & { readonly records: readonly CatalogRecord[] }
+export type AnnounceInput = ExchangeTarget & { readonly record: CatalogRecord }
 
 export interface News {
   readonly records: readonly CatalogRecord[]
@@ -200,7 +200,7 @@ export const discoverySetup = remembering.extend({
       const { started, next } = begin(context, context.chosen.map(exchange('announce')))
       enqueue.assign(next)
       for (const [id, { peer, addresses }] of started) {
-        enqueue.spawnChild('announceTo', { id, input: { peer, addresses, records: [record] } })
+        enqueue.spawnChild('announceTo', { id, input: { peer, addresses, record } })
         enqueue.raise({ type: 'discovery.exchangeTimeout', exchange: id }, deadlineOf(id))
       }
     }),

@@ -6,7 +6,6 @@
  * and answering it would double the messages of every batch.
  */
 import { assert } from '../../errors.ts'
-import type { PeerId } from '../../identity/keys.ts'
 import { RAFT_TIMING } from '../../limits.ts'
 import { takeSnapshotWhenDue } from './compaction.ts'
 import {
@@ -24,7 +23,18 @@ import {
 import type { EventNamed, MessageEvent } from './events.ts'
 import { type AppendEntries, type LogIndex, type Proposal, spansOf } from './messages.ts'
 import { loseForwarded } from './read-index.ts'
-import { chain, commitUpTo, type Effect, reply, type Step, sendTo, stay, writeEntries, writeHardState } from './step.ts'
+import {
+  chain,
+  commitUpTo,
+  type Effect,
+  refuseTerm,
+  reply,
+  type Step,
+  sendTo,
+  stay,
+  writeEntries,
+  writeHardState,
+} from './step.ts'
 import { newerTerm } from './voting.ts'
 
 /** Raft §5.1: a newer term makes a follower of everyone, without a vote given in it yet. */
@@ -105,11 +115,6 @@ function answer(context: RaftContext, from: MessageEvent['from'], message: Appen
   const response = { type: 'AppendEntriesResponse', term: context.term, matchIndex, round } as const
   const answered = round === context.reads.answeredRound ? context : withReads(context, { answeredRound: round })
   return [answered, reply(context, from, response)]
-}
-
-/** Raft §5.1: its sender leads no longer, and should know. */
-export function refuseTerm(context: RaftContext, to: PeerId): Effect[] {
-  return reply(context, to, { type: 'NewerTerm', term: context.term })
 }
 
 /** §5.3, end: tell where to look next: the last of our entries whose term is not past the one that was asked for. */

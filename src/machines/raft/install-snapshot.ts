@@ -12,10 +12,10 @@ import type { PeerId } from '../../identity/keys.ts'
 import { latest } from './configuration.ts'
 import { type RaftContext, update, withDeadline, withSnapshots } from './context.ts'
 import type { EventNamed } from './events.ts'
-import { hearLeader, refuseTerm } from './follower.ts'
+import { hearLeader } from './follower.ts'
 import { bytesOf, Log } from './log.ts'
 import { type InstallSnapshot, isSame, type LogIndex, type Snapshot } from './messages.ts'
-import { chain, type Effect, reply, type Step, stay, write, writeSnapshot } from './step.ts'
+import { chain, type Effect, refuseTerm, reply, type Step, stay, write, writeSnapshot } from './step.ts'
 
 /** Raft figure 13, all of its receiver's rules. */
 export function onInstallSnapshot(context: RaftContext, { from, message }: EventNamed<'raft.installSnapshot'>): Step {

@@ -54,6 +54,11 @@ export function reply(context: RaftContext, to: PeerId, message: RaftMessage): E
   return sendTo(context, [to], message, context.writes.issued)
 }
 
+/** Raft §5.1: what an older term sent is refused, and its sender should know that the term is over. */
+export function refuseTerm(context: RaftContext, to: PeerId): Effect[] {
+  return reply(context, to, { type: 'NewerTerm', term: context.term })
+}
+
 /** Raft figure 2, persistent state: term, vote and formation to disk. */
 export function writeHardState(context: RaftContext): Step {
   return write(context, true, (context.log.lastIndex + 1) as LogIndex, [])

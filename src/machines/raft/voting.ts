@@ -11,7 +11,7 @@ import { isMember, isVoter } from './configuration.ts'
 import { type RaftContext, update, withDeadline, withElection } from './context.ts'
 import type { EventNamed, MessageEvent } from './events.ts'
 import type { RaftMessage, RequestVote, Term } from './messages.ts'
-import { chain, reply, type Step, writeHardState } from './step.ts'
+import { chain, refuseTerm, reply, type Step, writeHardState } from './step.ts'
 
 type Ballot = Pick<RequestVote, 'term' | 'lastIndex' | 'lastTerm'>
 
@@ -73,6 +73,7 @@ export function grantsVote(context: RaftContext, { from, message }: EventNamed<'
 
 /** Raft §5.2: a vote is on disk before it is told (figure 2), and postpones our own campaign. */
 export function onRequestVote(context: RaftContext, event: EventNamed<'raft.requestVote'>): Step {
+  if (event.message.term < context.term) return [context, refuseTerm(context, event.from)]
   const granted = grantsVote(context, event)
   const answer = (next: RaftContext): Step => [
     next,
@@ -98,7 +99,7 @@ export function mayAsk(context: RaftContext, { from, message }: MessageEvent): b
 /**
  * Raft §5.1: a newer term that must be adopted before the message is looked at. Not that of a pre-vote or of its consent,
  * which nobody has adopted. A leader's term counts whatever our configuration says, as ours may be the older one. A
- * learner's counts in its answers, else a leader of an older term could never bring it back.
+ * learner's counts where it says that a term is over, else a leader of an older term could never bring it back.
  */
 export function isOfNewerTerm(context: RaftContext, event: MessageEvent): boolean {
   const { message } = event
@@ -116,9 +117,6 @@ function mustHeed(context: RaftContext, event: MessageEvent): boolean {
     case 'AppendEntries':
     case 'InstallSnapshot':
       return true
-    case 'AppendEntriesResponse':
-    case 'AppendEntriesRejection':
-    case 'InstallSnapshotResponse':
     case 'NewerTerm':
       return isMember(context.configuration, from)
     case 'RequestVote':
