@@ -248,9 +248,7 @@ export class GroupCore {
   #bondLogic(group: GroupId): typeof bondMachine {
     const { clock, endpoint, self, network, key, entries, validators, accepted, syncWith } = this.deps
     const chart = bondMachine.provide({
-      guards: {
-        unticketed: ({ context: { peer } }) => validators.length === 0 && entries.entryOf(peer) !== undefined,
-      },
+      guards: { unticketed: ({ context: { peer } }) => validators.length === 0 && entries.knows(peer) },
       actors: {
         checkTickets: fromPromise(({ input }) => checkTickets(input, this.deps)),
         syncCatalog: fromPromise(({ input }) => syncWith(input.peer, input.addresses)),

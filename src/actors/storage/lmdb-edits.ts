@@ -2,8 +2,8 @@
  * Edits of a store's records that LMDB has not got yet: the last for each key is what counts.
  *
  * They wait for as long as a file of the journal takes to fill, which is long enough to be taken for old by V8. So their values are put
- * into blocks that are used again and again, unless they are larger than one: each in memory of its own, they would be garbage that only a collection of all there is
- * takes away, and as many bytes of it as are written.
+ * into blocks that are used again and again, unless they are larger than one: each in memory of its own, they would be garbage that only a
+ * collection of all there is takes away, and as many bytes of it as are written.
  */
 import { hexOf } from '../../identity/hex.ts'
 import type { Edit } from './lmdb-journal-format.ts'

@@ -124,7 +124,10 @@ function seal(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   return bytes
 }
 
-/** A copy, because what LMDB hands out is its own memory, and what waits for it is in blocks that are used again. Throws `StorageFailed` where it is not what was sealed. */
+/**
+ * A copy, because what LMDB hands out is its own memory, and what waits for it is in blocks that are used again. Throws `StorageFailed` where it
+ * is not what was sealed.
+ */
 export function unsealed(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   if (bytes.length < CRC_BYTES) throw damage('a value is too short')
   const value = new Uint8Array(bytes.subarray(CRC_BYTES))

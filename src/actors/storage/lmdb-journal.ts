@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { flush, flushFileSync, syncFolder, syncFolderSoon, writeFileDurably } from './lmdb-drive.ts'
 import { damage } from './lmdb-environment.ts'
-import { type Edit, encodeRecord, JOURNAL_BYTES, readJournalFile, recordBytes } from './lmdb-journal-format.ts'
+import { type Edit, encodeRecord, JOURNAL_BYTES, readJournalFile } from './lmdb-journal-format.ts'
 
 /** A write is on the medium when it returns (open(2), `O_DSYNC`); elsewhere a flush must follow (lmdb-drive.ts). */
 const WRITES_THROUGH = process.platform === 'linux'
@@ -111,13 +111,14 @@ export class Journal {
     return this.#used === 0
   }
 
-  hasRoomFor(edits: readonly Edit[]): boolean {
-    return this.#used + recordBytes(edits) <= JOURNAL_BYTES
+  /** For a record of so many bytes. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#used + bytes <= JOURNAL_BYTES
   }
 
-  /** Resolves once the record is on the medium. */
-  async append(edits: readonly Edit[]): Promise<void> {
-    const record = encodeRecord(this.#store, this.#next, edits, this.#memoryFor(recordBytes(edits)))
+  /** `bytes`: how many the record takes. Resolves once it is on the medium. */
+  async append(edits: readonly Edit[], bytes: number): Promise<void> {
+    const record = encodeRecord(this.#store, this.#next, edits, this.#memoryFor(bytes))
     await writeThrough(this.#file.descriptor, record, this.#used)
     this.#used += record.length
     this.#next++

@@ -303,10 +303,11 @@ class LmdbStore implements RaftStore {
 
   /** One record of the journal, one sync. What no file of the journal has room for goes straight to LMDB. */
   async #keep(edits: readonly Edit[]): Promise<void> {
-    const isFull = this.#fresh.size >= CHECKPOINT_EDITS_MAX || !this.#journal.hasRoomFor(edits)
+    const bytes = recordBytes(edits)
+    const isFull = this.#fresh.size >= CHECKPOINT_EDITS_MAX || !this.#journal.hasRoomFor(bytes)
     if (isFull && !this.#journal.isBlank) await this.#turnOver()
     this.#fresh.add(edits)
-    if (this.#journal.hasRoomFor(edits)) return this.#journal.append(edits)
+    if (this.#journal.hasRoomFor(bytes)) return this.#journal.append(edits, bytes)
     await this.#turnOver()
     await this.#carriedOver()
   }
@@ -315,9 +316,7 @@ class LmdbStore implements RaftStore {
   async #turnOver(): Promise<void> {
     await this.#carriedOver()
     const reuse = this.#journal.isBlank ? async () => {} : await this.#journal.turnOver()
-    const carried = this.#leaving
-    this.#leaving = this.#fresh
-    this.#fresh = carried
+    ;[this.#leaving, this.#fresh] = [this.#fresh, this.#leaving]
     this.#checkpoint = this.#carryOver(this.#journal.last)
       .then(reuse)
       .catch((cause: unknown) => {

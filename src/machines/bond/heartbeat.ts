@@ -48,9 +48,8 @@ export function isLost({ missed }: Liveness): boolean {
 }
 
 /** The length of a tick: the interval less some jitter, so that the ticks of many bonds do not fall together. */
-export function nextTick(random: RandomState, leastMs = 0): [number, RandomState] {
-  const [tickMs, rest] = nextBetween(random, BOND.livenessIntervalMs - BOND.livenessJitterMs, BOND.livenessIntervalMs)
-  return [Math.max(tickMs, leastMs), rest]
+export function nextTick(random: RandomState): [number, RandomState] {
+  return nextBetween(random, BOND.livenessIntervalMs - BOND.livenessJitterMs, BOND.livenessIntervalMs)
 }
 
 /**
@@ -65,8 +64,8 @@ export function nextFinding(
 ): [number, RandomState] {
   let [atMs, rest] = [nowMs, random]
   do {
-    const [tickMs, after] = nextTick(rest, leastMs)
-    atMs += tickMs
+    const [tickMs, after] = nextTick(rest)
+    atMs += Math.max(tickMs, leastMs)
     rest = after
   } while (atMs - heardMs <= QUIET_MAX_MS)
   return [atMs, rest]

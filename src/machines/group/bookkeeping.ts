@@ -133,9 +133,7 @@ function awaitedOf({ self, peers, leaving }: GroupContext): PeerId[] {
 }
 
 function giveTime(context: GroupContext, peer: PeerId): Step {
-  const [delayMs, random] = patience(context.random)
-  const due = { ...slotOf(context, peer), redialDue: true }
-  return [{ ...withSlot(context, peer, due), random }, [{ order: 'redial', peer, delayMs }]]
+  return redialIn(context, peer, slotOf(context, peer), patience(context.random))
 }
 
 function queuedOf({ peers }: GroupContext): PeerId[] {
@@ -295,9 +293,12 @@ function redialLater(context: GroupContext, peer: PeerId): Step {
     return [dropSlot(calmed, peer), orders]
   }
   if (context.leaving || slot.redialDue || slot.queued || !isWanted(slot)) return [context, []]
-  const [delayMs, random] = redialDelay(slot.attempt, context.random)
-  const due = { ...slot, attempt: slot.attempt + 1, redialDue: true }
-  return [{ ...withSlot(context, peer, due), random }, [{ order: 'redial', peer, delayMs }]]
+  const failed = { ...slot, attempt: slot.attempt + 1 }
+  return redialIn(context, peer, failed, redialDelay(slot.attempt, context.random))
+}
+
+function redialIn(context: GroupContext, peer: PeerId, slot: Slot, [delayMs, random]: [number, RandomState]): Step {
+  return [{ ...withSlot(context, peer, { ...slot, redialDue: true }), random }, [{ order: 'redial', peer, delayMs }]]
 }
 
 export function redialDue(context: GroupContext, { peer }: On<'group.redial'>): Step {

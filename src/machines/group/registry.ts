@@ -3,7 +3,6 @@
  * watched. `version` grows with every change, also when a handle is replaced by another for the same peer; whoever compares it
  * between two looks misses nothing (SEMANTICS §3, §7 fault 12).
  */
-
 import { createStore } from '@xstate/store'
 import type { PeerId } from '../../identity/keys.ts'
 import { partitionPoint } from '../partition-point.ts'

@@ -12,7 +12,6 @@
  * Invariants: terms never fall from one entry to the next; the entry at place i ends where `ends[i]` says and begins after the one before
  * it, the first after `offset`; `baseTerm` is the term of entry `offset`, the last one compacted away (0 and term 0 while nothing is).
  */
-
 import { assert } from '../../errors.ts'
 import { partitionPoint } from '../partition-point.ts'
 import { type Entry, type EntryId, type LogIndex, spanOf, type Term } from './messages.ts'
